@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Companies: what they are called, what they record, and where to. */
+
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <string.h>
+#include <termios.h>
+
+#include "admin.h"
+#include "value.h"
+
+int command_company_create(Admin *admin) {
+        const char *const parameters[] = { admin->argument };
+        _cleanup_(PQclearp) PGresult *result = NULL;
+        int r;
+
+        if (!value_is_text(admin->argument, 200))
+                return admin_fail(EINVAL, "A company's name has 1 to 200 bytes, without control characters");
+        r = admin_query(admin,
+                        "WITH made AS (INSERT INTO streamsight.company (name) VALUES ($1) RETURNING id, name),"
+                        " ruled AS (INSERT INTO streamsight.policy (company_id) SELECT id FROM made),"
+                        " noted AS (INSERT INTO streamsight.audit (company_id, actor, action, subject_id)"
+                        "           SELECT id, 'administrator', 'company.create', id FROM made)"
+                        "SELECT id, name FROM made",
+                        parameters, ELEMENTSOF(parameters), &result);
+        return r < 0 ? r : admin_print_one(admin, result);
+}
+
+int command_policy_set(Admin *admin) {
+        static const struct {
+                Option option;
+                const char *name;
+                uint64_t maximum;
+        } numbers[] = {
+                { OPTION_FRAMES_PER_SECOND, "--frames-per-second", 30 },
+                { OPTION_JPEG_QUALITY, "--jpeg-quality", 100 },
+                { OPTION_SEGMENT_SECONDS, "--segment-seconds", 60 },
+        };
+        const char *recording = admin->options[OPTION_RECORDING], *company = admin->options[OPTION_COMPANY];
+        const char *const parameters[] = { company, recording, admin->options[OPTION_FRAMES_PER_SECOND],
+                                           admin->options[OPTION_JPEG_QUALITY],
+                                           admin->options[OPTION_SEGMENT_SECONDS] };
+        _cleanup_(PQclearp) PGresult *result = NULL;
+        int r;
+
+        r = admin_check_uuid("--company", company);
+        if (r < 0)
+                return r;
+        if (recording && strcmp(recording, "automatic") != 0 && strcmp(recording, "manual") != 0 &&
+            strcmp(recording, "off") != 0)
+                return admin_fail(EINVAL, "--recording must be automatic, manual or off");
+        for (size_t i = 0; i < ELEMENTSOF(numbers); i++)
+                if (admin->options[numbers[i].option] &&
+                    (r = admin_check_uint(numbers[i].name, admin->options[numbers[i].option],
+                                          numbers[i].maximum)) < 0)
+                        return r;
+        r = admin_query(admin,
+                        "WITH changed AS ("
+                        " UPDATE streamsight.policy SET revision = revision + 1, changed_at = now(),"
+                        "  recording = coalesce($2, recording),"
+                        "  frames_per_second = coalesce($3::integer, frames_per_second),"
+                        "  jpeg_quality = coalesce($4::integer, jpeg_quality),"
+                        "  segment_seconds = coalesce($5::integer, segment_seconds)"
+                        " WHERE company_id = $1 RETURNING *),"
+                        " noted AS (INSERT INTO streamsight.audit (company_id, actor, action, subject_id)"
+                        "           SELECT company_id, 'administrator', 'policy.set', company_id FROM changed)"
+                        "SELECT revision, recording, frames_per_second, jpeg_quality, segment_seconds FROM changed",
+                        parameters, ELEMENTSOF(parameters), &result);
+        if (r < 0)
+                return r;
+        if (PQntuples(result) == 0)
+                return admin_fail(ENOENT, "There is no company %s", company);
+        return admin_print_one(admin, result);
+}
+
+/* One line; without echo if somebody types it. */
+static int read_secret(char ret[static SECRET_PLAIN_MAX + 2]) {
+        struct termios before, silent;
+        bool typed = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
+
+        if (typed) {
+                fputs("Secret access key: ", stderr);
+                silent = before;
+                silent.c_lflag &= ~(tcflag_t) ECHO;
+                tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+        }
+        bool got = fgets(ret, SECRET_PLAIN_MAX + 2, stdin);
+        if (typed) {
+                tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+                fputc('\n', stderr);
+        }
+        if (got)
+                ret[strcspn(ret, "\n")] = '\0';
+        if (!got || !value_is_text(ret, SECRET_PLAIN_MAX))
+                return admin_fail(EINVAL,
+                                  "The secret key must be one line of 1 to %u bytes on standard input",
+                                  SECRET_PLAIN_MAX);
+        return 0;
+}
+
+/* The secret under the master key as PostgreSQL takes a bytea: "\x…". */
+static int seal(const uint8_t *key, const char *bucket_id, char ret[static 2 * SECRET_STORED_MAX + 3]) {
+        char secret[SECRET_PLAIN_MAX + 2];
+        uint8_t stored[SECRET_STORED_MAX];
+        size_t size;
+        int r;
+
+        r = read_secret(secret);
+        if (r < 0)
+                return r;
+        r = secret_seal(key, bucket_id, secret, stored, &size);
+        OPENSSL_cleanse(secret, sizeof(secret));
+        if (r < 0)
+                return admin_fail(r, "Encrypting the secret key failed: %s", strerror(-r));
+        strcpy(ret, "\\x");
+        value_format_hex(stored, size, ret + 2);
+        return 0;
+}
+
+static int lock_bucket(Admin *admin, PGresult **ret) {
+        const char *const parameters[] = { admin->options[OPTION_COMPANY],
+                                           admin->options[OPTION_ENDPOINT],
+                                           admin->options[OPTION_REGION],
+                                           admin->options[OPTION_BUCKET],
+                                           admin->options[OPTION_PREFIX],
+                                           admin->options[OPTION_SSE],
+                                           admin->options[OPTION_PATH_STYLE] ? "true" : "false" };
+
+        /* The same place again only gets another key; a new place, another id. */
+        return admin_query(
+                        admin,
+                        "SELECT coalesce((SELECT id FROM streamsight.bucket WHERE company_id = $1 AND endpoint = $2"
+                        " AND region = $3 AND bucket = $4 AND prefix = $5 AND sse IS NOT DISTINCT FROM $6"
+                        " AND path_style = $7::boolean LIMIT 1), gen_random_uuid()) AS id"
+                        " FROM streamsight.company WHERE id = $1 FOR UPDATE",
+                        parameters, ELEMENTSOF(parameters), ret);
+}
+
+static int store_bucket(Admin *admin, const uint8_t *key, PGresult **ret) {
+        char secret[2 * SECRET_STORED_MAX + 3];
+        _cleanup_(PQclearp) PGresult *found = NULL;
+        int r;
+
+        r = lock_bucket(admin, &found);
+        if (r < 0)
+                return r;
+        if (PQntuples(found) == 0)
+                return admin_fail(ENOENT, "There is no company %s", admin->options[OPTION_COMPANY]);
+        const char *id = PQgetvalue(found, 0, 0);
+        r = seal(key, id, secret);
+        if (r < 0)
+                return r;
+        const char *const parameters[] = { admin->options[OPTION_COMPANY],
+                                           id,
+                                           admin->options[OPTION_ENDPOINT],
+                                           admin->options[OPTION_REGION],
+                                           admin->options[OPTION_BUCKET],
+                                           admin->options[OPTION_PREFIX],
+                                           admin->options[OPTION_PATH_STYLE] ? "true" : "false",
+                                           admin->options[OPTION_SSE],
+                                           admin->options[OPTION_ACCESS_KEY_ID],
+                                           secret };
+        const char *const company[] = { admin->options[OPTION_COMPANY] };
+        _cleanup_(PQclearp) PGresult *others = NULL;
+        r = admin_query(admin,
+                        "UPDATE streamsight.bucket SET current = false WHERE company_id = $1 RETURNING id",
+                        company, 1, &others);
+        if (r < 0)
+                return r;
+        return admin_query(
+                        admin,
+                        "WITH made AS ("
+                        " INSERT INTO streamsight.bucket (company_id, id, endpoint, region, bucket, prefix, path_style,"
+                        "                                 sse, access_key_id, secret)"
+                        " VALUES ($1, $2, $3, $4, $5, $6, $7::boolean, $8, $9, $10)"
+                        " ON CONFLICT (company_id, id) DO UPDATE SET access_key_id = excluded.access_key_id,"
+                        "  secret = excluded.secret, current = true"
+                        " RETURNING id, company_id, endpoint, bucket, prefix),"
+                        " noted AS (INSERT INTO streamsight.audit (company_id, actor, action, subject_id)"
+                        "           SELECT company_id, 'administrator', 'bucket.set', id FROM made)"
+                        "SELECT id, endpoint, bucket, prefix FROM made",
+                        parameters, ELEMENTSOF(parameters), ret);
+}
+
+int command_bucket_set(Admin *admin) {
+        _cleanup_(PQclearp) PGresult *result = NULL;
+        _cleanup_free_ char *error = NULL;
+        uint8_t key[MASTER_KEY_SIZE];
+        int r;
+
+        if ((r = admin_check_uuid("--company", admin->options[OPTION_COMPANY])) < 0)
+                return r;
+        r = settings_read_master_key(&admin->settings, key, &error);
+        if (r < 0)
+                return admin_fail(r, "%s", error ?: "Out of memory");
+        r = admin_execute(admin, "BEGIN");
+        if (r >= 0)
+                r = store_bucket(admin, key, &result);
+        OPENSSL_cleanse(key, sizeof(key));
+        if (r >= 0)
+                r = admin_execute(admin, "COMMIT");
+        return r < 0 ? r : admin_print_one(admin, result);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Who may join and look on, and what there is. */
+
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <string.h>
+
+#include "admin.h"
+#include "jws.h"
+#include "value.h"
+
+#define TTL_MAX      (UINT64_C(400) * 24 * 60 * 60)
+#define CODE_GROUPS  5
+#define CODE_LETTERS 4
+
+/* Five groups of four of 31 characters, none of which looks like another: 99 bits. plain is without dashes.
+ */
+static int make_code(char ret_code[static CODE_GROUPS * (CODE_LETTERS + 1)],
+                     char ret_plain[static CODE_GROUPS * CODE_LETTERS + 1]) {
+        static const char letters[] = "ABCDEFGHJKMNPQRSTUVWXYZ23456789";
+        const unsigned n_letters = sizeof(letters) - 1;
+        char *code = ret_code, *plain = ret_plain;
+
+        for (int i = 0; i < CODE_GROUPS * CODE_LETTERS;) {
+                uint8_t byte;
+                if (RAND_bytes(&byte, 1) != 1)
+                        return -EIO;
+                if (byte >= 256 / n_letters * n_letters)
+                        continue;
+                if (i > 0 && i % CODE_LETTERS == 0)
+                        *code++ = '-';
+                *code++ = *plain++ = letters[byte % n_letters];
+                i++;
+        }
+        *code = *plain = '\0';
+        return 0;
+}
+
+int command_enrolment_code_create(Admin *admin) {
+        const char *company = admin->options[OPTION_COMPANY], *ttl = admin->options[OPTION_TTL] ?: "86400";
+        char code[CODE_GROUPS * (CODE_LETTERS + 1)], plain[CODE_GROUPS * CODE_LETTERS + 1];
+        _cleanup_(PQclearp) PGresult *result = NULL;
+        int r;
+
+        if ((r = admin_check_uuid("--company", company)) < 0 ||
+            (r = admin_check_uint("--ttl", ttl, TTL_MAX)) < 0)
+                return r;
+        if (make_code(code, plain) < 0)
+                return admin_fail(EIO, "There is no randomness");
+        const char *const parameters[] = { company, code, plain, ttl };
+        r = admin_query(admin,
+                        "WITH made AS (INSERT INTO streamsight.enrolment_code (company_id, code_sha256, expires_at)"
+                        " VALUES ($1, sha256(convert_to($3, 'UTF8')), now() + $4::bigint * interval '1 second')"
+                        " RETURNING company_id, expires_at),"
+                        " noted AS (INSERT INTO streamsight.audit (company_id, actor, action)"
+                        "           SELECT company_id, 'administrator', 'enrolment_code.create' FROM made)"
+                        "SELECT $2::text AS code, company_id, streamsight.rfc3339(expires_at) AS expires_at FROM made",
+                        parameters, ELEMENTSOF(parameters), &result);
+        return r < 0 ? r : admin_print_one(admin, result);
+}
+
+int command_viewer_token_create(Admin *admin) {
+        const char *company = admin->options[OPTION_COMPANY], *ttl = admin->options[OPTION_TTL] ?: "3600";
+        _cleanup_(PQclearp) PGresult *result = NULL;
+        _cleanup_free_ char *random_text = NULL, *token = NULL;
+        uint8_t random[32];
+        int r;
+
+        if ((r = admin_check_uuid("--company", company)) < 0 ||
+            (r = admin_check_uint("--ttl", ttl, TTL_MAX)) < 0)
+                return r;
+        if (RAND_bytes(random, sizeof(random)) != 1 ||
+            base64url_encode(random, sizeof(random), &random_text) < 0 ||
+            asprintf(&token, "ssv_%s", random_text) < 0)
+                return admin_fail(EIO, "There is no randomness");
+        const char *const parameters[] = { company, token, ttl };
+        r = admin_query(admin,
+                        "WITH made AS (INSERT INTO streamsight.viewer_token (company_id, token_sha256, expires_at)"
+                        " VALUES ($1, sha256(convert_to($2, 'UTF8')), now() + $3::bigint * interval '1 second')"
+                        " RETURNING company_id, id, expires_at),"
+                        " noted AS (INSERT INTO streamsight.audit (company_id, actor, action, subject_id)"
+                        "           SELECT company_id, 'administrator', 'viewer_token.create', id FROM made)"
+                        "SELECT $2::text AS token, id, company_id, streamsight.rfc3339(expires_at) AS expires_at FROM made",
+                        parameters, ELEMENTSOF(parameters), &result);
+        return r < 0 ? r : admin_print_one(admin, result);
+}
+
+static int list(Admin *admin, const char *sql) {
+        const char *const parameters[] = { admin->options[OPTION_COMPANY] };
+        _cleanup_(PQclearp) PGresult *result = NULL;
+        int r;
+
+        if (parameters[0] && (r = admin_check_uuid("--company", parameters[0])) < 0)
+                return r;
+        r = admin_query(admin, sql, parameters, ELEMENTSOF(parameters), &result);
+        return r < 0 ? r : admin_print_table(admin, result);
+}
+
+int command_device_list(Admin *admin) {
+        return list(admin,
+                    "SELECT d.id, d.company_id, c.name AS company, d.hostname,"
+                    " streamsight.rfc3339(d.created_at) AS created_at,"
+                    " CASE WHEN d.revoked_at IS NULL THEN 'active' ELSE 'revoked' END AS state"
+                    " FROM streamsight.device d JOIN streamsight.company c ON c.id = d.company_id"
+                    " WHERE $1::uuid IS NULL OR d.company_id = $1 ORDER BY d.created_at, d.id");
+}
+
+int command_recording_list(Admin *admin) {
+        return list(admin,
+                    "SELECT r.id, r.company_id, r.device_id, r.hostname,"
+                    " streamsight.rfc3339(r.started_at) AS started_at, streamsight.rfc3339(r.ended_at) AS ended_at,"
+                    " count(s.completed_at) AS segments,"
+                    " coalesce(sum(s.size) FILTER (WHERE s.completed_at IS NOT NULL), 0) AS bytes,"
+                    " CASE WHEN r.finished_at IS NULL THEN 'open' ELSE 'finished' END AS state"
+                    " FROM streamsight.recording r LEFT JOIN streamsight.segment s"
+                    "  ON s.company_id = r.company_id AND s.recording_id = r.id"
+                    " WHERE $1::uuid IS NULL OR r.company_id = $1"
+                    " GROUP BY r.company_id, r.id ORDER BY r.started_at DESC, r.id LIMIT 1000");
+}
+
+int command_device_revoke(Admin *admin) {
+        const char *const parameters[] = { admin->argument };
+        _cleanup_(PQclearp) PGresult *result = NULL;
+        int r;
+
+        if ((r = admin_check_uuid("ID", admin->argument)) < 0)
+                return r;
+        r = admin_query(admin,
+                        "WITH revoked AS (UPDATE streamsight.device SET revoked_at = coalesce(revoked_at, now())"
+                        " WHERE id = $1 RETURNING id, company_id, hostname),"
+                        " noted AS (INSERT INTO streamsight.audit (company_id, actor, action, subject_id)"
+                        "           SELECT company_id, 'administrator', 'device.revoke', id FROM revoked)"
+                        "SELECT id, company_id, hostname FROM revoked",
+                        parameters, ELEMENTSOF(parameters), &result);
+        if (r < 0)
+                return r;
+        if (PQntuples(result) == 0)
+                return admin_fail(ENOENT, "There is no device %s", admin->argument);
+        return admin_print_one(admin, result);
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* streamsight-admin, the operator's command. It talks to the database directly, as a superuser. */
+
+#include <getopt.h>
+#include <openssl/crypto.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "admin.h"
+#include "names.h"
+
+#define BIT(option) (1U << (option))
+
+static const struct option long_options[] = {
+        [OPTION_COMPANY] = { "company", required_argument, NULL, OPTION_COMPANY },
+        [OPTION_TTL] = { "ttl", required_argument, NULL, OPTION_TTL },
+        [OPTION_ENDPOINT] = { "endpoint", required_argument, NULL, OPTION_ENDPOINT },
+        [OPTION_REGION] = { "region", required_argument, NULL, OPTION_REGION },
+        [OPTION_BUCKET] = { "bucket", required_argument, NULL, OPTION_BUCKET },
+        [OPTION_PREFIX] = { "prefix", required_argument, NULL, OPTION_PREFIX },
+        [OPTION_ACCESS_KEY_ID] = { "access-key-id", required_argument, NULL, OPTION_ACCESS_KEY_ID },
+        [OPTION_PATH_STYLE] = { "path-style", no_argument, NULL, OPTION_PATH_STYLE },
+        [OPTION_SSE] = { "sse", required_argument, NULL, OPTION_SSE },
+        [OPTION_RECORDING] = { "recording", required_argument, NULL, OPTION_RECORDING },
+        [OPTION_FRAMES_PER_SECOND] = { "frames-per-second", required_argument, NULL,
+                                       OPTION_FRAMES_PER_SECOND },
+        [OPTION_JPEG_QUALITY] = { "jpeg-quality", required_argument, NULL, OPTION_JPEG_QUALITY },
+        [OPTION_SEGMENT_SECONDS] = { "segment-seconds", required_argument, NULL, OPTION_SEGMENT_SECONDS },
+        { "config", required_argument, NULL, 'c' },
+        { "json", no_argument, NULL, 'j' },
+        { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, 'v' },
+        {},
+};
+
+typedef struct Command {
+        const char *noun, *verb; /* verb NULL: the noun is all */
+        const char *argument;    /* NULL: none */
+        unsigned required, allowed;
+        int (*run)(Admin *admin);
+        const char *help;
+} Command;
+
+static const Command commands[] = {
+        { "migrate", NULL, NULL, 0, 0, command_migrate, "Make the schema, or bring it up to date" },
+        { "company", "create", "NAME", 0, 0, command_company_create, "Add a company; prints its id" },
+        { "bucket", "set", NULL,
+          BIT(OPTION_COMPANY) | BIT(OPTION_ENDPOINT) | BIT(OPTION_REGION) | BIT(OPTION_BUCKET) |
+                          BIT(OPTION_PREFIX) | BIT(OPTION_ACCESS_KEY_ID),
+          BIT(OPTION_PATH_STYLE) | BIT(OPTION_SSE), command_bucket_set,
+          "Say where a company's recordings go; reads the secret key from standard input" },
+        { "policy", "set", NULL, BIT(OPTION_COMPANY),
+          BIT(OPTION_RECORDING) | BIT(OPTION_FRAMES_PER_SECOND) | BIT(OPTION_JPEG_QUALITY) |
+                          BIT(OPTION_SEGMENT_SECONDS),
+          command_policy_set, "Change what is recorded; prints the new revision" },
+        { "enrolment-code", "create", NULL, BIT(OPTION_COMPANY), BIT(OPTION_TTL),
+          command_enrolment_code_create,
+          "Make a code with which one device can join (a day if --ttl does not say)" },
+        { "viewer-token", "create", NULL, BIT(OPTION_COMPANY), BIT(OPTION_TTL), command_viewer_token_create,
+          "Make a token for viewing a company's recordings (an hour)" },
+        { "device", "list", NULL, 0, BIT(OPTION_COMPANY), command_device_list, "List devices" },
+        { "device", "revoke", "ID", 0, 0, command_device_revoke,
+          "Take a device out of service, at once and for good" },
+        { "recording", "list", NULL, 0, BIT(OPTION_COMPANY), command_recording_list,
+          "List the latest recordings" },
+};
+
+static void print_option(unsigned option, bool optional) {
+        const struct option *o = &long_options[option];
+
+        printf(" %s--%s%s%s", optional ? "[" : "", o->name, o->has_arg ? "=…" : "", optional ? "]" : "");
+}
+
+static void print_help(void) {
+        puts("Usage: streamsight-admin [--config FILE] [--json] COMMAND …\n\n"
+             "Manages the control plane's database.\n");
+        for (size_t i = 0; i < ELEMENTSOF(commands); i++) {
+                const Command *c = &commands[i];
+                printf("  %s%s%s%s%s", c->noun, c->verb ? " " : "", c->verb ?: "", c->argument ? " " : "",
+                       c->argument ?: "");
+                for (unsigned option = 0; option < _OPTION_MAX; option++)
+                        if ((c->required | c->allowed) & BIT(option))
+                                print_option(option, !(c->required & BIT(option)));
+                printf("\n        %s\n", c->help);
+        }
+        puts("\n"
+             "      --ttl=SECONDS           how long it is good for\n"
+             "      --endpoint=URL          https://host[:port] of the S3 server\n"
+             "      --path-style            the bucket's name is in the path, not in the host's name\n"
+             "      --sse=AES256|aws:kms    ask for server-side encryption\n"
+             "      --recording=automatic|manual|off\n"
+             "  -c, --config=FILE           instead of " STREAMSIGHT_APID_CONFIG
+             "; [Admin] and [Keys] are used\n"
+             "      --json                  print JSON\n"
+             "  -h, --help                  show this\n"
+             "      --version               show the version");
+}
+
+static int find_command(int argc, char *argv[], Admin *admin, const Command **ret) {
+        for (size_t i = 0; i < ELEMENTSOF(commands); i++) {
+                const Command *command = &commands[i];
+                int n = 1 + (command->verb != NULL) + (command->argument != NULL);
+
+                if (argc < 1 || strcmp(argv[0], command->noun) != 0 ||
+                    (command->verb && (argc < 2 || strcmp(argv[1], command->verb) != 0)))
+                        continue;
+                if (argc != n)
+                        return admin_fail(EINVAL, "%s %s takes %s argument: see streamsight-admin --help",
+                                          command->noun, command->verb ?: "",
+                                          command->argument ? "one" : "no");
+                admin->argument = command->argument ? argv[n - 1] : NULL;
+                *ret = command;
+                return 0;
+        }
+        return admin_fail(EINVAL, "%s: see streamsight-admin --help",
+                          argc < 1 ? "No command given" : "Unknown command");
+}
+
+static int check_options(const Command *command, const Admin *admin) {
+        for (unsigned option = 0; option < _OPTION_MAX; option++) {
+                const char *name = long_options[option].name;
+                if (admin->options[option] && !((command->required | command->allowed) & BIT(option)))
+                        return admin_fail(EINVAL, "--%s means nothing to %s %s", name, command->noun,
+                                          command->verb ?: "");
+                if (!admin->options[option] && (command->required & BIT(option)))
+                        return admin_fail(EINVAL, "%s %s needs --%s", command->noun, command->verb ?: "",
+                                          name);
+        }
+        return 0;
+}
+
+static void ignore_notice(void *userdata _unused_, const PGresult *result _unused_) {}
+
+static int connect_database(Admin *admin, const char *config) {
+        static const char *const keywords[] = { "dbname", "fallback_application_name", "client_encoding",
+                                                "connect_timeout", NULL };
+        _cleanup_free_ char *error = NULL;
+        int r;
+
+        r = settings_load(&admin->settings, config, &error);
+        if (r < 0)
+                return admin_fail(r, "Reading the configuration failed: %s", error ?: "out of memory");
+        if (!admin->settings.admin_database)
+                return admin_fail(EINVAL, "%s must set [Admin] ConnectionString=", config);
+        const char *const values[] = { admin->settings.admin_database, "streamsight-admin", "UTF8", "10",
+                                       NULL };
+        admin->connection = PQconnectdbParams(keywords, values, 1);
+        if (PQstatus(admin->connection) != CONNECTION_OK)
+                return admin_fail(ECONNREFUSED, "Connecting to the database failed: %s",
+                                  PQerrorMessage(admin->connection));
+        PQsetNoticeReceiver(admin->connection, ignore_notice, NULL);
+        const char *superuser = PQparameterStatus(admin->connection, "is_superuser");
+        if (!superuser || strcmp(superuser, "on") != 0)
+                return admin_fail(EPERM,
+                                  "[Admin] ConnectionString= must name a superuser, such as postgres");
+        return 0;
+}
+
+static int run(int argc, char *argv[], Admin *admin) {
+        const char *config = STREAMSIGHT_APID_CONFIG;
+        const Command *command = NULL;
+        int r;
+
+        for (int c; (c = getopt_long(argc, argv, "c:h", long_options, NULL)) >= 0;)
+                if (c < _OPTION_MAX)
+                        admin->options[c] = optarg ?: "";
+                else
+                        switch (c) {
+                        case 'c':
+                                config = optarg;
+                                break;
+                        case 'j':
+                                admin->json = true;
+                                break;
+                        case 'h':
+                                print_help();
+                                return 0;
+                        case 'v':
+                                puts("streamsight-admin " STREAMSIGHT_VERSION);
+                                return 0;
+                        default:
+                                return -EINVAL;
+                        }
+        if ((r = find_command(argc - optind, argv + optind, admin, &command)) < 0 ||
+            (r = check_options(command, admin)) < 0 || (r = connect_database(admin, config)) < 0)
+                return r;
+        return command->run(admin);
+}
+
+int main(int argc, char *argv[]) {
+        const struct rlimit none = {};
+        Admin admin = {};
+        int r;
+
+        /* The master key and a tenant's key pass through. */
+        if (prctl(PR_SET_DUMPABLE, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
+                return EXIT_FAILURE;
+        r = run(argc, argv, &admin);
+        if (r >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
+                r = admin_fail(EIO, "Writing the result failed");
+        PQfinish(admin.connection);
+        settings_done(&admin.settings);
+        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

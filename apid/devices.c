@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <ctype.h>
+#include <openssl/evp.h>
+#include <string.h>
+#include <time.h>
+
+#include "assertion.h"
+#include "database.h"
+#include "handlers.h"
+#include "jws.h"
+#include "log.h"
+#include "value.h"
+
+#define CODE_MAX     64U
+#define HOSTNAME_MAX 255U
+
+/* What a person may add or change while copying a code: case, and anything that is no letter or digit. */
+static char *normalise_code(Request *request, const char *code) {
+        char *copy = request_keep(request, strdup(code)), *out = copy;
+
+        if (!copy)
+                return NULL;
+        for (const char *p = code; *p; p++)
+                if (isascii((unsigned char) *p) && isalnum((unsigned char) *p))
+                        *out++ = (char) toupper((unsigned char) *p);
+        *out = '\0';
+        return copy;
+}
+
+/* The caller holds the private key, and made the proof for this code and this server, now. */
+static int check_proof(Request *request, EVP_PKEY *key, const char *proof, const char *code) {
+        _cleanup_(json_decrefp) json_t *claims = NULL;
+        const char *audience, *code_sha256;
+        uint8_t digest[32];
+        char hex[65];
+        json_int_t issued, expires;
+        int r;
+
+        r = jws_verify(proof, key, &claims);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0 || json_unpack(claims, "{s:s, s:s, s:I}", "aud", &audience, "code_sha256", &code_sha256,
+                                 "iat", &issued) < 0)
+                return request_problem(request, PROBLEM_PROOF_INVALID);
+        if (EVP_Digest(code, strlen(code), digest, NULL, EVP_sha256(), NULL) != 1)
+                return -EIO;
+        value_format_hex(digest, sizeof(digest), hex);
+        if (strcmp(audience, request->context->settings.public_url) != 0)
+                return request_problem_detail(request, PROBLEM_PROOF_INVALID,
+                                              "The proof's \"aud\" must be this server's URL: %s",
+                                              request->context->settings.public_url);
+        if (strcmp(code_sha256, hex) != 0)
+                return request_problem(request, PROBLEM_PROOF_INVALID);
+        if (__builtin_add_overflow(issued, (json_int_t) ASSERTION_LIFETIME_MAX, &expires))
+                expires = issued;
+        return assertion_check_time(request, issued, expires);
+}
+
+int handle_enroll(Request *request) {
+        enum { CODE, HOSTNAME, PROOF, _N };
+        Field fields[_N] = {
+                [CODE] = { "code", FIELD_TEXT, .maximum = CODE_MAX },
+                [HOSTNAME] = { "hostname", FIELD_TEXT, .maximum = HOSTNAME_MAX },
+                [PROOF] = { "proof", FIELD_TEXT, .maximum = JWS_TOKEN_MAX },
+        };
+        _cleanup_(EVP_PKEY_freep) EVP_PKEY *key = NULL;
+        _cleanup_(PQclearp) PGresult *result = NULL;
+        uint8_t point[P256_POINT_SIZE];
+        char point_hex[2 + 2 * P256_POINT_SIZE + 1] = "\\x";
+        int r;
+
+        r = request_read_fields(request, fields, _N);
+        if (r < 0)
+                return r;
+        r = jwk_to_key(json_object_get(request->json, "public_key"), &key);
+        if (r == -EBADMSG)
+                return request_problem_detail(
+                                request, PROBLEM_FIELD_INVALID,
+                                "\"public_key\" must be a JWK of a P-256 public key: kty, crv, x, y.");
+        if (r < 0 || (r = p256_to_point(key, point)) < 0)
+                return r;
+        value_format_hex(point, sizeof(point), point_hex + 2);
+        const char *code = normalise_code(request, fields[CODE].text);
+        if (!code)
+                return -ENOMEM;
+        r = check_proof(request, key, fields[PROOF].text, code);
+        if (r < 0)
+                return r;
+
+        const char *const parameters[] = { code, point_hex, fields[HOSTNAME].parameter,
+                                           request_client_address(request) };
+        r = database_call(request, "enroll", parameters, ELEMENTSOF(parameters), &result);
+        if (r < 0)
+                return r;
+        log_info("Device %s of company %s is enrolled", database_text(result, "device_id"),
+                 database_text(result, "company_id"));
+        return request_reply_json(request, MHD_HTTP_CREATED,
+                                  json_pack("{s:s, s:s, s:s}", "device_id",
+                                            database_text(result, "device_id"), "company_id",
+                                            database_text(result, "company_id"), "company",
+                                            database_text(result, "company")));
+}
+
+/* If-None-Match: "*" or a list of entity tags (RFC 9110 §13.1.2); ours hold no comma. */
+static bool tag_matches(Request *request, const char *tag) {
+        const char *p = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND,
+                                                    MHD_HTTP_HEADER_IF_NONE_MATCH);
+        size_t length = strlen(tag);
+
+        while (p && *p) {
+                p += strspn(p, " \t,");
+                if (strncmp(p, "W/", 2) == 0)
+                        p += 2;
+                size_t n = strcspn(p, " \t,");
+                if ((n == length && strncmp(p, tag, n) == 0) || (n == 1 && *p == '*'))
+                        return true;
+                p += n;
+        }
+        return false;
+}
+
+int handle_device_policy(Request *request) {
+        const char *const parameters[] = { request->token };
+        _cleanup_(PQclearp) PGresult *result = NULL;
+        uint8_t digest[32];
+        char tag[2 + 2 * sizeof(digest) + 1];
+        int r;
+
+        r = database_call(request, "device_policy", parameters, ELEMENTSOF(parameters), &result);
+        if (r < 0)
+                return r;
+        const char *policy = PQgetvalue(result, 0, 0);
+        if (EVP_Digest(policy, strlen(policy), digest, NULL, EVP_sha256(), NULL) != 1)
+                return -EIO;
+        tag[0] = '"';
+        value_format_hex(digest, 16, tag + 1);
+        strcat(tag, "\"");
+
+        r = tag_matches(request, tag) ? request_reply_empty(request, MHD_HTTP_NOT_MODIFIED)
+                                      : request_reply_text(request, MHD_HTTP_OK, policy);
+        if (r >= 0)
+                r = request_add_header(request, MHD_HTTP_HEADER_ETAG, tag);
+        if (r >= 0)
+                r = request_add_header(request, MHD_HTTP_HEADER_CACHE_CONTROL, "private, no-cache");
+        return r;
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* apid, the control plane's HTTP API. It keeps no state: any number may run side by side. */
+
+#include <getopt.h>
+#include <openssl/crypto.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+
+#include "main.h"
+#include "names.h"
+#include "server.h"
+
+static int parse_arguments(int argc, char *argv[], const char **ret_config) {
+        static const struct option options[] = {
+                { "config", required_argument, NULL, 'c' },
+                { "help", no_argument, NULL, 'h' },
+                { "version", no_argument, NULL, 'v' },
+                {},
+        };
+
+        for (int c; (c = getopt_long(argc, argv, "c:h", options, NULL)) >= 0;)
+                switch (c) {
+                case 'c':
+                        *ret_config = optarg;
+                        break;
+                case 'h':
+                        puts("Usage: apid [--config FILE]\n\n"
+                             "The HTTP API of StreamSight's control plane. It runs until SIGTERM.\n\n"
+                             "  -c, --config FILE  instead of " STREAMSIGHT_APID_CONFIG
+                             "\n"
+                             "  -h, --help         show this\n"
+                             "      --version      show the version");
+                        return 0;
+                case 'v':
+                        puts("apid " STREAMSIGHT_VERSION);
+                        return 0;
+                default:
+                        return -EINVAL;
+                }
+        if (optind < argc)
+                return log_error_errno(EINVAL, "Unexpected argument \"%s\": see apid --help", argv[optind]);
+        return 1;
+}
+
+/* The master key and the tenants' keys are in this process's memory: no core, no ptrace by others of our
+ * uid. */
+static int protect_memory(Context *context) {
+        const struct rlimit none = {};
+
+        if (prctl(PR_SET_DUMPABLE, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
+                return log_error_errno(errno, "Forbidding core dumps failed: %m");
+        /* Best effort: RLIMIT_MEMLOCK may be nothing. */
+        if (mlock(context, sizeof(*context)) < 0)
+                log_debug_errno(errno, "The master key's memory cannot be locked: %m");
+        return 0;
+}
+
+static int load_configuration(Context *context, const char *path) {
+        _cleanup_free_ char *error = NULL;
+        int r;
+
+        r = settings_load(&context->settings, path, &error);
+        if (r < 0)
+                return log_error_errno(r, "Reading the configuration failed: %s", error ?: "out of memory");
+        if (!context->settings.listen || !context->settings.public_url || !context->settings.database)
+                return log_error_errno(
+                                EINVAL,
+                                "%s must set [Server] Listen= and PublicURL= and [Database] ConnectionString=",
+                                path);
+        r = settings_read_master_key(&context->settings, context->master_key, &error);
+        if (r < 0)
+                return log_error_errno(r, "%s", error ?: "out of memory");
+        return 0;
+}
+
+static void context_done(Context *context) {
+        settings_done(&context->settings);
+        OPENSSL_cleanse(context, sizeof(*context));
+}
+
+static int run(int argc, char *argv[]) {
+        _cleanup_(context_done) Context context = {};
+        _cleanup_(server_freep) Server *server = NULL;
+        const char *config = STREAMSIGHT_APID_CONFIG;
+        sigset_t signals;
+        int r, number;
+
+        r = parse_arguments(argc, argv, &config);
+        if (r <= 0)
+                return r;
+        r = protect_memory(&context);
+        if (r < 0)
+                return r;
+        r = load_configuration(&context, config);
+        if (r < 0)
+                return r;
+
+        /* libpq writes to sockets that the server may have closed. */
+        signal(SIGPIPE, SIG_IGN);
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGTERM);
+        sigaddset(&signals, SIGINT);
+        sigprocmask(SIG_BLOCK, &signals, NULL);
+
+        r = server_new(&server, &context);
+        if (r == -EPERM || r == -EINVAL)
+                return log_error_errno(
+                                r,
+                                "[Server] Listen=%s must be a loopback address with a port, or unix:/path: TLS is "
+                                "the gateway's",
+                                context.settings.listen);
+        if (r < 0)
+                return log_error_errno(r, "Listening on %s failed: %m", context.settings.listen);
+        sd_notify(false, "READY=1");
+        log_info("Listening on %s", context.settings.listen);
+
+        sigwait(&signals, &number);
+        sd_notify(false, "STOPPING=1");
+        server = server_drain(server);
+        return 0;
+}
+
+DEFINE_MAIN("apid", run)

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "routes.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "database.h"
+#include "handlers.h"
+#include "value.h"
+
+#define TOKEN_MAX    256U
+#define SEQUENCE_MAX 99999999U
+
+static const Route routes[] = {
+        { "GET", "/v1/health", AUTH_NONE, handle_health },
+        { "POST", "/v1/devices/enroll", AUTH_NONE, handle_enroll },
+        { "POST", "/v1/devices/token", AUTH_NONE, handle_token },
+        { "GET", "/v1/devices/self/policy", AUTH_TOKEN, handle_device_policy },
+        { "PUT", "/v1/recordings/{uuid}", AUTH_TOKEN, handle_recording_open },
+        { "POST", "/v1/recordings/{uuid}/segments", AUTH_TOKEN, handle_segment_offer },
+        { "POST", "/v1/recordings/{uuid}/segments/{number}/complete", AUTH_TOKEN, handle_segment_complete },
+        { "POST", "/v1/recordings/{uuid}/finish", AUTH_TOKEN, handle_recording_finish },
+        { "GET", "/v1/recordings", AUTH_TOKEN, handle_recordings_list },
+        { "GET", "/v1/recordings/{uuid}/segments", AUTH_TOKEN, handle_segments_list },
+        { "POST", "/v1/segments/{uuid}/url", AUTH_TOKEN, handle_segment_url },
+};
+
+int handle_health(Request *request) {
+        _cleanup_(PQclearp) PGresult *result = NULL;
+        int r;
+
+        r = database_call(request, "health", NULL, 0, &result);
+        return r < 0 ? r : request_reply_text(request, MHD_HTTP_OK, "{\"status\":\"ok\"}");
+}
+
+static bool value_fits(const char *kind, size_t kind_length, const char *value) {
+        uint64_t number;
+
+        if (strncmp(kind, "{uuid}", kind_length) == 0)
+                return value_is_uuid(value);
+        return value_parse_uint(value, SEQUENCE_MAX, &number) >= 0;
+}
+
+/* 1: matches, with the values in ret; 0: does not. */
+static int path_match(const char *pattern, const char *path, char *ret[static ROUTE_VALUES_MAX]) {
+        size_t n_values = 0;
+
+        for (;;) {
+                size_t wanted = strcspn(pattern, "/"), given = strcspn(path, "/");
+                if (pattern[0] == '{') {
+                        char *value = strndup(path, given);
+                        if (!value)
+                                return -ENOMEM;
+                        ret[n_values++] = value;
+                        if (!value_fits(pattern, wanted, value))
+                                return 0;
+                } else if (wanted != given || strncmp(pattern, path, wanted) != 0)
+                        return 0;
+                pattern += wanted;
+                path += given;
+                if (*pattern != *path)
+                        return 0;
+                if (*pattern == '\0')
+                        return 1;
+                pattern++;
+                path++;
+        }
+}
+
+static void values_clear(Request *request) {
+        for (size_t i = 0; i < ROUTE_VALUES_MAX; i++) {
+                free(request->values[i]);
+                request->values[i] = NULL;
+        }
+}
+
+/* RFC 6750 §2.1: token68 after the scheme, whose case does not matter. */
+static int read_token(Request *request) {
+        const char *value = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND,
+                                                        MHD_HTTP_HEADER_AUTHORIZATION);
+
+        if (!value || strncasecmp(value, "Bearer ", 7) != 0)
+                return request_problem(request, PROBLEM_TOKEN_INVALID);
+        value += 7 + strspn(value + 7, " ");
+        size_t length = strspn(value,
+                               "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=");
+        if (length == 0 || length > TOKEN_MAX || value[length] != '\0')
+                return request_problem(request, PROBLEM_TOKEN_INVALID);
+        request->token_copy = strdup(value);
+        if (!request->token_copy)
+                return -ENOMEM;
+        request->token = request->token_copy;
+        return 0;
+}
+
+static int method_not_allowed(Request *request, const char *allow) {
+        int r;
+
+        r = request_problem(request, PROBLEM_METHOD_NOT_ALLOWED);
+        if (r == -EBADMSG && request_add_header(request, MHD_HTTP_HEADER_ALLOW, allow) < 0)
+                return -ENOMEM;
+        return r;
+}
+
+int route_request(Request *request, const char *method, const char *path) {
+        char allow[64] = "";
+        int r;
+
+        for (size_t i = 0; i < ELEMENTSOF(routes); i++) {
+                r = path_match(routes[i].path, path, request->values);
+                if (r < 0)
+                        return r;
+                if (r > 0 && strcmp(method, routes[i].method) == 0) {
+                        request->route = &routes[i];
+                        return routes[i].auth == AUTH_TOKEN ? read_token(request) : 0;
+                }
+                if (r > 0) {
+                        size_t length = strlen(allow);
+                        snprintf(allow + length, sizeof(allow) - length, "%s%s", length > 0 ? ", " : "",
+                                 routes[i].method);
+                }
+                values_clear(request);
+        }
+        return allow[0] ? method_not_allowed(request, allow) : request_problem(request, PROBLEM_NOT_FOUND);
+}

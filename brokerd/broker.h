@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The parts of the process and what each does when another's state changes. Everything runs on one loop;
+ * each part has its own file, and only this one knows them all. */
+
+#include <systemd/sd-event.h>
+
+#include "api.h"
+#include "capture-policy.h"
+#include "identity.h"
+#include "settings.h"
+#include "status.h"
+
+typedef struct Bus Bus;
+typedef struct Capd Capd;
+typedef struct Enrolment Enrolment;
+typedef struct PolicySync PolicySync;
+typedef struct Recorder Recorder;
+typedef struct Recordings Recordings;
+typedef struct Uploadd Uploadd;
+typedef struct Uploads Uploads;
+
+typedef struct Broker {
+        sd_event *event;
+        Settings settings;
+        Identity identity;
+        HttpClient *http; /* NULL: agent.conf names no control plane */
+        Api *api;         /* likewise */
+        Status status;
+        Enrolment *enrolment; /* under way, NULL: none */
+
+        Bus *bus;               /* org.streamsight.Agent1 */
+        PolicySync *policy;     /* what the control plane asks for */
+        Recorder *recorder;     /* whether to record */
+        Capd *capd;             /* the grants */
+        Uploadd *uploadd;       /* the other end of broker.sock */
+        Recordings *recordings; /* what the control plane must know of each recording */
+        Uploads *uploads;       /* the segments on their way */
+} Broker;
+
+/* The device has just been enrolled: everything that waited for that begins. */
+void broker_enrolled(Broker *broker);

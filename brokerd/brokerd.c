@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <signal.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#include "broker.h"
+#include "bus.h"
+#include "capd.h"
+#include "enrol.h"
+#include "log.h"
+#include "main.h"
+#include "policy-sync.h"
+#include "recorder.h"
+#include "recordings.h"
+#include "uploadd.h"
+#include "uploads.h"
+
+static void broker_done(Broker *broker) {
+        /* What uses others goes before them. */
+        enrol_cancel(broker);
+        broker->uploads = uploads_free(broker->uploads);
+        broker->recordings = recordings_free(broker->recordings);
+        broker->policy = policy_sync_free(broker->policy);
+        broker->capd = capd_free(broker->capd);
+        broker->uploadd = uploadd_free(broker->uploadd);
+        broker->recorder = recorder_free(broker->recorder);
+        broker->bus = bus_free(broker->bus);
+        broker->api = api_free(broker->api);
+        broker->http = http_client_free(broker->http);
+        identity_done(&broker->identity);
+        status_done(&broker->status);
+        settings_done(&broker->settings);
+        broker->event = sd_event_unref(broker->event);
+}
+
+static int open_loop(Broker *broker) {
+        sigset_t signals;
+        int r;
+
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGTERM);
+        sigaddset(&signals, SIGINT);
+        if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
+                return -errno;
+        r = sd_event_new(&broker->event);
+        if (r >= 0)
+                r = sd_event_set_watchdog(broker->event, true);
+        if (r >= 0)
+                r = sd_event_add_signal(broker->event, NULL, SIGTERM, NULL, NULL);
+        if (r >= 0)
+                r = sd_event_add_signal(broker->event, NULL, SIGINT, NULL, NULL);
+        return r;
+}
+
+static int open_identity(Broker *broker) {
+        const char *url = broker->settings.url;
+        int r;
+
+        r = identity_load(broker->settings.state_directory, &broker->identity);
+        if (r < 0)
+                return log_error_errno(r,
+                                       "Cannot read this device's key and id in %s (if they are lost, move "
+                                       "device.json away and enrol again): %m",
+                                       broker->settings.state_directory);
+        if (identity_enrolled(&broker->identity) && url && strcmp(broker->identity.url, url) != 0) {
+                status_problem(broker, PROBLEM_CONFIGURATION,
+                               "This computer is enrolled with %s, but %s names %s: enrol it anew, or correct URL=.",
+                               broker->identity.url, broker->settings.config, url);
+                identity_done(&broker->identity);
+                identity_forget_key(broker->settings.state_directory);
+        }
+        return 0;
+}
+
+static int open_control_plane(Broker *broker) {
+        const Settings *settings = &broker->settings;
+        int r;
+
+        if (!settings->url) {
+                status_problem(broker, PROBLEM_CONFIGURATION,
+                               "No control plane is configured: set URL= in [ControlPlane] of %s.",
+                               settings->config);
+                identity_done(&broker->identity);
+                return 0;
+        }
+        r = http_client_new(&broker->http, broker->event, settings->ca_file,
+                            "streamsight-brokerd/" STREAMSIGHT_VERSION);
+        if (r < 0)
+                return log_error_errno(
+                                r, "Cannot read certificates from %s, for [ControlPlane] CAFile= of %s: %m",
+                                settings->ca_file ?: HTTP_CA_FILE_DEFAULT, settings->config);
+        r = api_new(&broker->api, broker->http, settings->url);
+        if (r >= 0 && identity_enrolled(&broker->identity))
+                api_set_identity(broker->api, &broker->identity);
+        return r;
+}
+
+static int open_parts(Broker *broker) {
+        int r;
+
+        r = policy_sync_new(&broker->policy, broker);
+        if (r >= 0)
+                r = recorder_new(&broker->recorder, broker);
+        if (r >= 0)
+                r = recordings_new(&broker->recordings, broker);
+        if (r >= 0)
+                r = uploads_new(&broker->uploads, broker);
+        if (r >= 0)
+                r = capd_new(&broker->capd, broker);
+        return r < 0 ? log_error_errno(r, "Cannot start: %m") : 0;
+}
+
+void broker_enrolled(Broker *broker) {
+        status_resolved(broker, PROBLEM_ENROLMENT);
+        status_resolved(broker, PROBLEM_CONFIGURATION);
+        api_set_identity(broker->api, &broker->identity);
+        policy_sync_now(broker->policy);
+        uploads_kick(broker->uploads);
+        bus_changed(broker->bus);
+}
+
+static int run(int argc, char *argv[]) {
+        _cleanup_(broker_done) Broker broker = {};
+        int r;
+
+        r = settings_load(&broker.settings, argc, argv);
+        if (r <= 0)
+                return r;
+        r = identity_protect_process();
+        if (r < 0)
+                return log_error_errno(r, "Cannot keep the device key from others: %m");
+        r = open_loop(&broker);
+        if (r < 0)
+                return log_error_errno(r, "Cannot open an event loop: %m");
+        r = open_identity(&broker);
+        if (r < 0)
+                return r;
+        r = open_control_plane(&broker);
+        if (r < 0)
+                return r;
+        r = open_parts(&broker);
+        if (r < 0)
+                return r;
+        r = uploadd_new(&broker.uploadd, &broker);
+        if (r < 0)
+                return r;
+        r = bus_new(&broker.bus, &broker);
+        if (r < 0)
+                return r;
+
+        (void) sd_notify(false, "READY=1");
+        r = sd_event_loop(broker.event);
+        (void) sd_notify(false, "STOPPING=1");
+        recorder_shutdown(broker.recorder);
+        return r < 0 ? log_error_errno(r, "Ending: %m") : 0;
+}
+
+DEFINE_MAIN("streamsight-brokerd", run)

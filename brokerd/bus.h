@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* org.streamsight.Agent1 on the system bus: docs/dbus.md. Whoever may see the bus may read; each method is a
+ * polkit action. */
+
+#include "broker.h"
+
+#define BUS_NAME      "org.streamsight.Agent1"
+#define BUS_PATH      "/org/streamsight/Agent1"
+#define BUS_INTERFACE "org.streamsight.Agent1"
+
+/* Connects to the system bus and takes the name. Logs what is wrong. */
+int bus_new(Bus **ret, Broker *broker);
+Bus *bus_free(Bus *bus);
+
+/* Some property may have changed: what really has is emitted at the end of this round of the loop. NULL is
+ * allowed, before there is a bus. */
+void bus_changed(Bus *bus);
+
+void bus_emit_recording_started(Bus *bus, const char *recording, const char *reason);
+void bus_emit_recording_stopped(Bus *bus, const char *recording, const char *reason);
+void bus_emit_upload_failed(Bus *bus, const char *recording, uint32_t sequence, const char *text);

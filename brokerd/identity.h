@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Who this device is to the control plane: its P-256 key, made here and never leaving this process and its
+ * state directory, and what enrolment answered. device.json is written last: where it is, the device is
+ * enrolled. */
+
+#include <openssl/evp.h>
+#include <stdbool.h>
+#include <systemd/sd-id128.h>
+
+#include "jws.h"
+
+typedef struct Identity {
+        EVP_PKEY *key;
+        sd_id128_t device;
+        char *company;
+        char *url; /* of the control plane that enrolled it */
+} Identity;
+
+/* Keeps the process's memory to itself: not dumpable, no core, and private keys in memory that is locked and
+ * wiped (CRYPTO_secure_malloc_init(3)). Call first. */
+int identity_protect_process(void);
+
+/* A new key, in secure memory. */
+int identity_generate_key(EVP_PKEY **ret);
+
+/* 1: enrolled; 0: not. -EBADMSG: the files are damaged; -EPERM: others than the owner may read them. */
+int identity_load(const char *directory, Identity *ret);
+
+/* The key of an enrolment that was begun and has not answered, for another try. -ENOENT: there is none. */
+int identity_load_key(const char *directory, EVP_PKEY **ret);
+void identity_forget_key(const char *directory);
+/* Makes the key durable before the control plane is told of it. */
+int identity_store_key(const char *directory, EVP_PKEY *key);
+/* Completes an enrolment: url and company are copied. */
+int identity_store(const char *directory, const char *device_id, const char *company, const char *url);
+
+void identity_done(Identity *identity);
+static inline bool identity_enrolled(const Identity *identity) {
+        return identity->key != NULL;
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "recordings.h"
+
+#include <string.h>
+#include <sys/queue.h>
+
+#include "backoff.h"
+#include "clock.h"
+#include "log.h"
+#include "uploadd.h"
+#include "uploads.h"
+
+#define RETRY_LEAST    UINT64_C(1000000)
+#define RETRY_MOST     UINT64_C(60000000)
+#define OUTPUTS_WAIT   UINT64_C(5000000) /* how long a recording waits to be told with its outputs */
+#define RECORDINGS_MAX 256U
+
+typedef struct Recording {
+        LIST_ENTRY(Recording) list;
+        Recordings *recordings;
+        sd_id128_t id;
+        char id_text[SD_ID128_UUID_STRING_MAX];
+        uint64_t started, ended; /* µs of CLOCK_REALTIME; ended of the last segment or at the stop */
+        const char *reason;
+        const char *end_reason;
+        bool registered, finished;
+        uint32_t n_segments;  /* once finished */
+        uint32_t n_completed; /* the highest sequence that arrived, plus one */
+        sd_event_source *timer;
+        Backoff backoff;
+        ApiCall *call;
+} Recording;
+
+struct Recordings {
+        Broker *broker;
+        unsigned count;
+        LIST_HEAD(, Recording) list;
+};
+
+static void recording_step(Recording *recording);
+
+static Recording *recording_free(Recording *recording) {
+        if (!recording)
+                return NULL;
+        LIST_REMOVE(recording, list);
+        recording->recordings->count--;
+        sd_event_source_disable_unref(recording->timer);
+        api_call_free(recording->call);
+        free(recording);
+        return NULL;
+}
+
+static Recording *recordings_find(Recordings *recordings, sd_id128_t id) {
+        Recording *recording;
+
+        LIST_FOREACH(recording, &recordings->list, list)
+        if (sd_id128_equal(recording->id, id))
+                return recording;
+        return NULL;
+}
+
+static void recording_after(Recording *recording, uint64_t delay) {
+        int r = sd_event_source_set_time_relative(recording->timer, delay);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(recording->timer, SD_EVENT_ONESHOT);
+        if (r < 0)
+                (void) sd_event_exit(recording->recordings->broker->event,
+                                     log_error_errno(r, "Cannot set a timer: %m"));
+}
+
+static int recording_on_time(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+        recording_step(userdata);
+        return 0;
+}
+
+static int recording_new(Recording **ret, Recordings *recordings, sd_id128_t id, uint64_t started,
+                         const char *reason) {
+        Recording *recording;
+        int r;
+
+        if (recordings->count >= RECORDINGS_MAX)
+                return -ENOBUFS;
+        if (!(recording = calloc(1, sizeof(*recording))))
+                return -ENOMEM;
+        *recording = (Recording){ .recordings = recordings,
+                                  .id = id,
+                                  .started = started,
+                                  .ended = started,
+                                  .reason = reason,
+                                  .end_reason = "interrupted" };
+        sd_id128_to_uuid_string(id, recording->id_text);
+        LIST_INSERT_HEAD(&recordings->list, recording, list);
+        recordings->count++;
+        r = sd_event_add_time_relative(recordings->broker->event, &recording->timer, CLOCK_BOOTTIME,
+                                       OUTPUTS_WAIT, 0, recording_on_time, recording);
+        if (r < 0) {
+                recording_free(recording);
+                return r;
+        }
+        *ret = recording;
+        return 0;
+}
+
+static void recording_retry(Recording *recording, const ApiAnswer *answer, const char *what) {
+        status_problem(recording->recordings->broker, PROBLEM_CONTROL_PLANE, "Cannot %s recording %s: %s.",
+                       what, recording->id_text, answer->text);
+        recording_after(recording,
+                        backoff_next(&recording->backoff, RETRY_LEAST, RETRY_MOST, answer->retry_after));
+}
+
+static void recording_on_registered(ApiCall *call, const ApiAnswer *answer, void *userdata) {
+        Recording *recording = userdata;
+
+        recording->call = NULL;
+        /* A conflict says that it is known, with other details: told before an answer was lost or this
+         * process restarted. Should it be another device's, the first segment of it will be refused. */
+        if (answer->error < 0 && strcmp(answer->code, "recording_conflict") != 0)
+                recording_retry(recording, answer, "register");
+        else {
+                Uploads *uploads = recording->recordings->broker->uploads;
+
+                recording->registered = true;
+                if (answer->error == 0)
+                        backoff_reset(&recording->backoff);
+                recording_step(recording);
+                uploads_kick(uploads);
+        }
+        api_call_free(call);
+}
+
+static void recording_on_finished(ApiCall *call, const ApiAnswer *answer, void *userdata) {
+        Recording *recording = userdata;
+
+        recording->call = NULL;
+        if (answer->error < 0 && answer->transient)
+                recording_retry(recording, answer, "finish");
+        else {
+                if (answer->error < 0)
+                        log_error("The control plane does not accept the end of recording %s: %s.",
+                                  recording->id_text, answer->text);
+                else
+                        log_info("Recording %s is complete: %u segments.", recording->id_text,
+                                 recording->n_segments);
+                recording_free(recording);
+        }
+        api_call_free(call);
+}
+
+static json_t *outputs_json(const struct wire_broker_stats *stats) {
+        json_t *outputs = json_array();
+
+        for (uint32_t i = 0; i < stats->n_outputs; i++) {
+                const struct wire_output *output = &stats->outputs[i];
+                json_array_append_new(outputs, json_pack("{s:i, s:s, s:i, s:i}", "id", (int) output->id,
+                                                         "name", output->name, "width", (int) output->width,
+                                                         "height", (int) output->height));
+        }
+        return outputs;
+}
+
+static void recording_register(Recording *recording) {
+        Broker *broker = recording->recordings->broker;
+        char path[80], started[CLOCK_RFC3339_SIZE], hostname[256] = "";
+        int r;
+
+        snprintf(path, sizeof(path), "/v1/recordings/%s", recording->id_text);
+        clock_format_rfc3339(recording->started, started);
+        (void) gethostname(hostname, sizeof(hostname) - 1);
+        json_auto_t *json = json_pack("{s:s, s:s, s:s, s:o}", "started_at", started, "reason",
+                                      recording->reason, "hostname", hostname, "outputs",
+                                      outputs_json(uploadd_stats(broker->uploadd)));
+        r = json ? api_call_new(&recording->call, broker->api,
+                                &(ApiRequest){ .method = "PUT", .path = path, .json = json },
+                                recording_on_registered, recording)
+                 : -ENOMEM;
+        if (r < 0)
+                recording_retry(recording, &(ApiAnswer){ .text = strerror(-r) }, "register");
+}
+
+static void recording_finish(Recording *recording) {
+        char path[80], ended[CLOCK_RFC3339_SIZE];
+        int r;
+
+        snprintf(path, sizeof(path), "/v1/recordings/%s/finish", recording->id_text);
+        clock_format_rfc3339(recording->ended, ended);
+        json_auto_t *json = json_pack("{s:i, s:s, s:s}", "segments", (int) recording->n_segments, "ended_at",
+                                      ended, "reason", recording->end_reason);
+        r = json ? api_call_new(&recording->call, recording->recordings->broker->api,
+                                &(ApiRequest){ .method = "POST", .path = path, .json = json },
+                                recording_on_finished, recording)
+                 : -ENOMEM;
+        if (r < 0)
+                recording_retry(recording, &(ApiAnswer){ .text = strerror(-r) }, "finish");
+}
+
+/* Tells the control plane what it is to know next. */
+static void recording_step(Recording *recording) {
+        if (recording->call)
+                return;
+        (void) sd_event_source_set_enabled(recording->timer, SD_EVENT_OFF);
+        if (!recording->registered)
+                recording_register(recording);
+        else if (recording->finished)
+                recording_finish(recording);
+}
+
+int recordings_begin(Recordings *recordings, sd_id128_t id, uint64_t started, const char *reason) {
+        Recording *recording;
+
+        return recording_new(&recording, recordings, id, started, reason);
+}
+
+void recordings_outputs_known(Recordings *recordings) {
+        Recording *recording;
+
+        LIST_FOREACH(recording, &recordings->list, list)
+        if (!recording->registered && recording->backoff.failures == 0)
+                recording_step(recording);
+}
+
+void recordings_stopped(Recordings *recordings, sd_id128_t id) {
+        Recording *recording = recordings_find(recordings, id);
+
+        if (!recording)
+                return;
+        recording->ended = clock_realtime();
+        recording->end_reason = "stopped";
+}
+
+int recordings_finished(Recordings *recordings, sd_id128_t id, uint32_t n_segments) {
+        Recording *recording = recordings_find(recordings, id);
+        int r;
+
+        if (n_segments > INT32_MAX)
+                return -EBADMSG;
+        if (!recording) {
+                r = recording_new(&recording, recordings, id, clock_realtime(), "policy");
+                if (r < 0)
+                        return r;
+                recording->registered = true;
+        }
+        recording->finished = true;
+        recording->n_segments = n_segments;
+        if (recording->backoff.failures == 0)
+                recording_step(recording);
+        return 0;
+}
+
+void recordings_abandon(Recordings *recordings) {
+        Recording *recording;
+
+        LIST_FOREACH(recording, &recordings->list, list) {
+                if (recording->finished)
+                        continue;
+                log_warning("Recording %s ends with the %u segments that have arrived: uploadd was restarted.",
+                            recording->id_text, recording->n_completed);
+                recording->finished = true;
+                recording->n_segments = recording->n_completed;
+                recording->end_reason = "interrupted";
+                if (recording->backoff.failures == 0)
+                        recording_after(recording, 0);
+        }
+}
+
+int recordings_prepare(Recordings *recordings, sd_id128_t id, uint64_t started) {
+        Recording *recording = recordings_find(recordings, id);
+        int r;
+
+        if (!recording) {
+                r = recording_new(&recording, recordings, id, started, "policy");
+                if (r < 0)
+                        return r;
+                /* Of an earlier life of this process: told of already, as a rule. */
+                recording->registered = true;
+        }
+        if (!recording->registered && recording->backoff.failures == 0)
+                recording_step(recording);
+        return recording->registered;
+}
+
+void recordings_forgotten(Recordings *recordings, sd_id128_t id) {
+        Recording *recording = recordings_find(recordings, id);
+
+        if (!recording)
+                return;
+        recording->registered = false;
+        recording_after(recording,
+                        recording->backoff.failures++ == 0
+                                        ? 0
+                                        : backoff_next(&recording->backoff, RETRY_LEAST, RETRY_MOST, 0));
+}
+
+void recordings_completed(Recordings *recordings, sd_id128_t id, uint32_t sequence, uint64_t ended) {
+        Recording *recording = recordings_find(recordings, id);
+
+        if (!recording)
+                return;
+        if (sequence >= recording->n_completed)
+                recording->n_completed = sequence + 1;
+        if (ended > recording->ended)
+                recording->ended = ended;
+}
+
+int recordings_new(Recordings **ret, Broker *broker) {
+        Recordings *recordings = calloc(1, sizeof(*recordings));
+
+        if (!recordings)
+                return -ENOMEM;
+        recordings->broker = broker;
+        LIST_INIT(&recordings->list);
+        *ret = recordings;
+        return 0;
+}
+
+Recordings *recordings_free(Recordings *recordings) {
+        Recording *recording;
+
+        if (!recordings)
+                return NULL;
+        while ((recording = LIST_FIRST(&recordings->list)))
+                recording_free(recording);
+        free(recordings);
+        return NULL;
+}

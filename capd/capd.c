@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "capd.h"
+
+#include <signal.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+
+#include "log.h"
+#include "main.h"
+#include "names.h"
+#include "sandbox.h"
+
+/* A process can hardly run into more; Linux itself allows 64 primary nodes. */
+#define CARD_MINORS 64U
+
+uint64_t capd_now(void) {
+        struct timespec t;
+
+        /* It cannot fail for a clock that the kernel has, and grants are worthless without. */
+        int r = clock_gettime(CLOCK_BOOTTIME, &t);
+        assert(r == 0);
+        return (uint64_t) t.tv_sec * UINT64_C(1000000000) + (uint64_t) t.tv_nsec;
+}
+
+int capd_enumerate(Capd *capd) {
+        int r;
+
+        r = outputs_enumerate(&capd->outputs, capd->cards, capd->n_cards);
+        if (r < 0) {
+                log_error_errno(r, "Cannot list the outputs (a card was removed?), ending: %m");
+                sd_event_exit(capd->event, r);
+        }
+        return r;
+}
+
+static int open_cards(Capd *capd) {
+        for (unsigned minor = 0; minor < CARD_MINORS && capd->n_cards < CARDS_MAX; minor++) {
+                Card *card = &capd->cards[capd->n_cards];
+                int r = card_open(minor, card);
+
+                if (r == -ENOENT)
+                        continue;
+                if (r == -EBUSY)
+                        return log_error_errno(
+                                        r,
+                                        "Cannot give up DRM master of card%u: no compositor could use "
+                                        "it, ending.",
+                                        minor);
+                if (r == -EOPNOTSUPP)
+                        log_info("card%u has no outputs.", minor);
+                else if (r == -EACCES)
+                        log_warning_errno(
+                                        r,
+                                        "Not allowed to open /dev/dri/card%u: the unit needs the group that "
+                                        "owns it in SupplementaryGroups=. (%m)",
+                                        minor);
+                else if (r < 0)
+                        log_warning_errno(r, "Cannot use card%u: %m", minor);
+                else {
+                        log_info("Opened card%u (%s).", minor, card->driver);
+                        capd->n_cards++;
+                }
+        }
+        if (capd->n_cards == 0)
+                log_warning("There is no graphics card with outputs: every frame will be answered with a reason.");
+        return 0;
+}
+
+static int make_event_loop(Capd *capd) {
+        sigset_t mask;
+        int r;
+
+        sigemptyset(&mask);
+        sigaddset(&mask, SIGTERM);
+        sigaddset(&mask, SIGINT);
+        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+                return log_error_errno(errno, "Cannot block signals: %m");
+        r = sd_event_new(&capd->event);
+        if (r >= 0)
+                r = sd_event_add_signal(capd->event, NULL, SIGTERM, NULL, NULL);
+        if (r >= 0)
+                r = sd_event_add_signal(capd->event, NULL, SIGINT, NULL, NULL);
+        if (r >= 0)
+                r = sd_event_set_watchdog(capd->event, true);
+        if (r < 0)
+                return log_error_errno(r, "Cannot set up the event loop: %m");
+        return 0;
+}
+
+static void capd_done(Capd *capd) {
+        peer_close(&capd->frames);
+        peer_close(&capd->control);
+        for (size_t i = 0; i < capd->n_cards; i++)
+                card_close(&capd->cards[i]);
+        capd->event = sd_event_unref(capd->event);
+}
+
+static int run(int argc, char *argv[] _unused_) {
+        _cleanup_(capd_done) Capd capd = { .frames.listen_fd = -1, .control.listen_fd = -1 };
+        int r;
+
+        if (argc > 1)
+                return log_error_errno(EINVAL, "capd takes no arguments: it is configured by its unit.");
+
+        r = peer_open(&capd.frames, STREAMSIGHT_FD_FRAME, STREAMSIGHT_USER_UPLOADD);
+        if (r < 0)
+                return r;
+        r = peer_open(&capd.control, STREAMSIGHT_FD_CONTROL, STREAMSIGHT_USER_BROKERD);
+        if (r < 0)
+                return r;
+        r = open_cards(&capd);
+        if (r < 0)
+                return r;
+        r = make_event_loop(&capd);
+        if (r < 0)
+                return r;
+        r = frames_listen(&capd);
+        if (r < 0)
+                return r;
+        r = control_listen(&capd);
+        if (r < 0)
+                return r;
+
+        r = sandbox_drop_privileges();
+        if (r < 0)
+                return r;
+        r = sandbox_filter();
+        if (r < 0)
+                return r;
+
+        r = capd_enumerate(&capd);
+        if (r < 0)
+                return r;
+        (void) sd_notify(false, "READY=1");
+        r = sd_event_loop(capd.event);
+        (void) sd_notify(false, "STOPPING=1");
+        return r;
+}
+
+DEFINE_MAIN("streamsight-capd", run)

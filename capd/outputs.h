@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The outputs of all cards: connectors, and what feeds the ones that show a picture. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "card.h"
+#include "cleanup.h"
+#include "grant.h"
+#include "plane/plane.h"
+
+/* Connector, CRTC and planes are KMS ids of one card. An output keeps its place, which is its id, for as
+ * long as capd runs, also while it is unplugged: a grant for it is never one for another. */
+typedef struct Output {
+        bool known;     /* this place is taken */
+        bool connected; /* something is plugged in, or a picture is sent there anyway */
+        bool active;    /* a CRTC feeds it; all below is set only then */
+        const Card *card;
+        uint32_t connector_type,
+                        connector_type_id; /* what its name is made of: the identity across unplugging */
+        uint32_t connector, crtc;
+        uint32_t width, height, refresh_mhz;
+        /* Property ids, 0 where the driver has no atomic modesetting (and no CRTC_ID or ACTIVE, but DPMS).
+         */
+        uint32_t connector_crtc_id, connector_dpms, crtc_active;
+        uint32_t n_planes;
+        Plane planes[WIRE_PLANES_MAX];
+} Output;
+
+typedef struct Outputs {
+        Output outputs[GRANT_OUTPUTS]; /* by id */
+} Outputs;
+
+/* What feeds the output now: -ESTALE if that is another CRTC than at enumeration, or none; else whether the
+ * picture is switched on, and not asleep, in *ret_on. */
+int output_check(const Output *output, bool *ret_on) _must_check_;
+
+/* Looks at every connector of the cards again. 0 or a negative errno as of kms.h. */
+int outputs_enumerate(Outputs *outputs, const Card *cards, size_t n_cards) _must_check_;
+
+/* Those that show a picture, at most WIRE_OUTPUTS_MAX. Of connectors that show the same CRTC, the first. */
+void outputs_describe(const Outputs *outputs, struct wire_outputs *ret);

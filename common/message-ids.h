@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* MESSAGE_ID= of the events that have an entry in packaging/journal/streamsight.catalog. */
+
+#define MESSAGE_RECORDING_STARTED "9dabf7b325d54353b4afca35cfc1edc6"
+#define MESSAGE_RECORDING_STOPPED "3550b87a098e4e97b9769c28bcbbc990"
+#define MESSAGE_ENROLLED          "c25c1c2f5a274b2c944336f5a0cf8ba6"
+#define MESSAGE_PEER_REFUSED      "b846ec2617d649e9abece327115fab49"

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What the three processes say to each other. One fixed-size struct per message, native byte order (both
+ * ends are on one machine and of one build), on SOCK_SEQPACKET Unix sockets, where one datagram is one
+ * message. The first four bytes are the type; the size must then be exact and the number of descriptors what
+ * the receiver's table says, or the connection ends (wire-connection.h).
+ *
+ *   frame.sock    capd listens, uploadd connects     WIRE_FRAME_*
+ *   control.sock  capd listens, brokerd connects     WIRE_CONTROL_*
+ *   broker.sock   brokerd listens, uploadd connects  WIRE_BROKER_*
+ *
+ * Both ends of a connection first send WIRE_HELLO; nothing else is permitted before it.
+ *
+ * Times are nanoseconds of CLOCK_BOOTTIME unless the name says realtime (microseconds since the epoch, UTC).
+ * Strings are NUL-terminated within their array; a receiver refuses one that is not. Reserved fields are
+ * zero. Identifiers of recordings and devices are RFC 9562 UUIDs as 16 bytes in the order they are printed.
+ */
+
+#include <stdint.h>
+
+#define WIRE_VERSION       1U
+#define WIRE_OUTPUTS_MAX   16U /* outputs of a workstation, over all cards */
+#define WIRE_PLANES_MAX    8U  /* planes of one output */
+#define WIRE_FRAME_FDS_MAX 16U
+#define WIRE_URL_MAX       4096U
+#define WIRE_HEADERS_MAX   24U
+#define WIRE_ADDRESSES_MAX 8U
+
+enum {
+        WIRE_HELLO = 0x1,
+
+        WIRE_FRAME_OUTPUTS_GET = 0x101, /* uploadd → capd */
+        WIRE_FRAME_OUTPUTS = 0x102,     /* capd → uploadd, the answer */
+        WIRE_FRAME_NEXT = 0x103,        /* uploadd → capd */
+        WIRE_FRAME_FRAME = 0x104, /* capd → uploadd, an answer to NEXT: the only message with descriptors */
+        WIRE_FRAME_NONE = 0x105,  /* capd → uploadd, the other: never silence */
+
+        WIRE_CONTROL_GRANT = 0x201,      /* brokerd → capd */
+        WIRE_CONTROL_REVOKE = 0x202,     /* brokerd → capd */
+        WIRE_CONTROL_STATUS_GET = 0x203, /* brokerd → capd */
+        WIRE_CONTROL_STATUS = 0x204,     /* capd → brokerd, the answer to each of the three */
+
+        WIRE_BROKER_RECORD = 0x301,        /* brokerd → uploadd: begin this recording */
+        WIRE_BROKER_STOP = 0x302,          /* brokerd → uploadd: end it */
+        WIRE_BROKER_FLUSH = 0x303,         /* brokerd → uploadd: end the segment now, keep recording */
+        WIRE_BROKER_SEGMENT_READY = 0x304, /* uploadd → brokerd: wants an UPLOAD */
+        WIRE_BROKER_UPLOAD = 0x305,        /* brokerd → uploadd: one try */
+        WIRE_BROKER_UPLOADED = 0x306,      /* uploadd → brokerd: the object is in the bucket */
+        WIRE_BROKER_FAILED = 0x307,   /* uploadd → brokerd: the try failed, another UPLOAD is wanted */
+        WIRE_BROKER_RELEASE = 0x308,  /* brokerd → uploadd: the control plane knows; forget the segment */
+        WIRE_BROKER_FINISHED = 0x309, /* uploadd → brokerd: every segment of it was released */
+        WIRE_BROKER_STATS = 0x30a,    /* uploadd → brokerd: every few seconds and at each change */
+};
+
+struct wire_hello {
+        uint32_t type;
+        uint32_t version; /* WIRE_VERSION, else the connection ends */
+};
+
+/* A message that is its type alone: OUTPUTS_GET, REVOKE, STATUS_GET, FLUSH. */
+struct wire_plain {
+        uint32_t type;
+        uint32_t reserved;
+};
+
+/* ------------------------------------------------------------------ frame.sock */
+
+struct wire_output {
+        uint32_t id;            /* < 64: a bit of a grant; the same for as long as capd runs */
+        uint32_t width, height; /* pixels of the active mode */
+        uint32_t refresh_mhz;   /* millihertz */
+        char name[32];          /* of the connector as in /sys/class/drm: "DP-1" */
+        char driver[32];        /* kernel driver of the card: "virtio_gpu" */
+};
+
+/* The outputs that show a picture now. */
+struct wire_outputs {
+        uint32_t type;
+        uint32_t n_outputs;
+        struct wire_output outputs[WIRE_OUTPUTS_MAX];
+};
+
+struct wire_frame_next {
+        uint32_t type;
+        uint32_t output;
+        uint64_t last_identity; /* wire_frame.identity of the frame before, 0: none. A hint, no proof of
+                                   anything. */
+};
+
+/* A plane as KMS describes it: drm-kms(7), include/uapi/drm/drm_mode.h. */
+struct wire_plane {
+        uint32_t plane_id;      /* KMS object id */
+        uint32_t type;          /* DRM_PLANE_TYPE_PRIMARY, _OVERLAY or _CURSOR */
+        uint32_t format;        /* DRM_FORMAT_*, drm_fourcc.h */
+        uint32_t n_memory;      /* memory planes in use, 1 to 4 */
+        uint64_t modifier;      /* DRM_FORMAT_MOD_*; DRM_FORMAT_MOD_INVALID where the driver told none */
+        uint32_t width, height; /* of the framebuffer, pixels */
+        uint32_t pitches[4];    /* bytes */
+        uint32_t offsets[4];    /* bytes into the descriptor's memory */
+        uint32_t fds[4];        /* index into the message's descriptors */
+        uint32_t src_x, src_y, src_w, src_h; /* 16.16 fixed point pixels of the framebuffer */
+        int32_t crtc_x, crtc_y;              /* pixels of the output */
+        uint32_t crtc_w, crtc_h;
+        uint32_t rotation; /* DRM_MODE_ROTATE_* | DRM_MODE_REFLECT_*, 0 = none known */
+        uint32_t zpos;
+        uint32_t alpha;      /* 0 to 0xffff */
+        uint32_t blend_mode; /* enum wire_blend */
+        int32_t hotspot_x, hotspot_y;
+};
+
+enum wire_blend {
+        WIRE_BLEND_NONE = 0, /* opaque */
+        WIRE_BLEND_PREMULTIPLIED = 1,
+        WIRE_BLEND_COVERAGE = 2,
+};
+
+/* How the memory behind a frame's descriptors is to be read. */
+enum wire_memory {
+        WIRE_MEMORY_DMABUF = 1, /* live: wait with poll(), bracket with DMA_BUF_IOCTL_SYNC */
+        WIRE_MEMORY_MEMFD = 2,  /* capd's own copy, sealed */
+};
+
+struct wire_frame {
+        uint32_t type;
+        uint32_t output;
+        uint64_t sequence; /* counts the frames that capd gave out, from 1 */
+        uint64_t time;
+        uint64_t identity;      /* changes at a page flip; the same value does not prove the same pixels */
+        uint32_t width, height; /* of the output, pixels */
+        uint32_t memory;        /* enum wire_memory */
+        uint32_t n_fds;         /* as attached: dma-bufs shared between planes are sent once */
+        uint32_t n_planes;      /* in ascending zpos */
+        uint32_t reserved;
+        struct wire_plane planes[WIRE_PLANES_MAX];
+};
+
+enum wire_reason {
+        WIRE_REASON_NONE = 0,
+        WIRE_REASON_NO_GRANT = 1,  /* none, expired, or not for this output */
+        WIRE_REASON_TOO_SOON = 2,  /* see not_before */
+        WIRE_REASON_OFF = 3,       /* CRTC inactive or display asleep, or no framebuffer on it */
+        WIRE_REASON_VT_AWAY = 4,   /* the session that showed it is not in the foreground */
+        WIRE_REASON_UNPLUGGED = 5, /* no such output, or its card is gone */
+        WIRE_REASON_UNDECODABLE =
+                        6, /* a format, modifier or memory that cannot be read: see format, modifier */
+        _WIRE_REASON_MAX,
+};
+
+struct wire_frame_none {
+        uint32_t type;
+        uint32_t output;
+        uint32_t reason; /* enum wire_reason, never NONE */
+        uint32_t format; /* DRM_FORMAT_*, with UNDECODABLE; else 0 */
+        uint64_t modifier;
+        uint64_t not_before; /* with TOO_SOON: when to ask again; else 0 */
+};
+
+/* ------------------------------------------------------------------ control.sock */
+
+/* Replaces the grant before it. capd serves a frame only of an output in the mask, no sooner than
+ * min_interval after the last of that output, and never at or after expires. */
+struct wire_control_grant {
+        uint32_t type;
+        uint32_t reserved;
+        uint64_t outputs;      /* bit n allows output n; all ones allows every output, also of the future */
+        uint64_t min_interval; /* at least WIRE_GRANT_INTERVAL_MIN */
+        uint64_t expires;      /* at most WIRE_GRANT_LIFETIME_MAX after now */
+};
+
+#define WIRE_GRANT_INTERVAL_MIN UINT64_C(10000000) /* 10 ms: 100 frames a second */
+#define WIRE_GRANT_LIFETIME_MAX                                                                             \
+        UINT64_C(60000000000) /* one minute: a dead brokerd ends capture by itself                          \
+                               */
+
+struct wire_control_status {
+        uint32_t type;
+        uint32_t n_cards;
+        uint32_t n_outputs;
+        uint32_t last_reason;   /* enum wire_reason of the last NONE */
+        uint64_t grant_expires; /* 0: no live grant */
+        uint64_t frames;        /* given out since start */
+        uint64_t refusals;      /* NONE answers since start */
+};
+
+/* ------------------------------------------------------------------ broker.sock */
+
+struct wire_broker_record {
+        uint32_t type;
+        uint32_t quality; /* JPEG quality, 1 to 100 */
+        uint8_t recording[16];
+        uint8_t device[16];
+        uint64_t frame_interval;
+        uint64_t outputs;         /* mask as of the grant */
+        uint32_t segment_seconds; /* a segment ends after so long … */
+        uint32_t segment_bytes;   /* … or when it is as large as this; at most SEGMENT_SIZE_MAX */
+};
+
+/* STOP, FINISHED */
+struct wire_broker_recording {
+        uint32_t type;
+        uint32_t n_segments; /* FINISHED: how many segments it has; STOP: 0 */
+        uint8_t recording[16];
+};
+
+/* UPLOADED, RELEASE */
+struct wire_broker_segment {
+        uint32_t type;
+        uint32_t sequence;
+        uint8_t recording[16];
+};
+
+struct wire_broker_segment_ready {
+        uint32_t type;
+        uint32_t sequence; /* from 0 within the recording, without holes */
+        uint8_t recording[16];
+        uint8_t sha256[32];          /* of the whole object */
+        uint8_t previous_sha256[32]; /* of the segment before in the same recording, zero for sequence 0 */
+        uint8_t md5[16];             /* of the whole object: for the Content-MD5 header */
+        uint64_t size;               /* bytes */
+        uint64_t start_realtime, end_realtime;
+        uint32_t n_frames;
+        uint32_t reserved;
+};
+
+struct wire_header {
+        char name[64];
+        char value[1024];
+};
+
+struct wire_address {
+        uint16_t family; /* AF_INET or AF_INET6 */
+        uint16_t reserved;
+        uint32_t scope_id;   /* sin6_scope_id */
+        uint8_t address[16]; /* network byte order; IPv4 in the first four */
+};
+
+/* Everything one PUT needs. uploadd resolves no name: it connects to these addresses only, and refuses a URL
+ * that is not https or whose host and port its own configuration does not pin. */
+struct wire_broker_upload {
+        uint32_t type;
+        uint32_t sequence;
+        uint8_t recording[16];
+        uint32_t n_headers;
+        uint32_t n_addresses;
+        char url[WIRE_URL_MAX];
+        struct wire_header headers[WIRE_HEADERS_MAX];
+        struct wire_address addresses[WIRE_ADDRESSES_MAX];
+};
+
+struct wire_broker_failed {
+        uint32_t type;
+        uint32_t sequence;
+        uint8_t recording[16];
+        int32_t error;        /* negative errno: -EACCES not pinned, -EPROTO refused by the server, … */
+        uint32_t http_status; /* 0: no answer */
+        char text[256];       /* for a person: what failed and what to do; holds no URL */
+};
+
+struct wire_broker_stats {
+        uint32_t type;
+        uint32_t recording; /* 1 while a recording is open */
+        uint32_t n_outputs;
+        uint32_t reason; /* enum wire_reason of the last frame asked for, WIRE_REASON_NONE if it came */
+        uint32_t format; /* with WIRE_REASON_UNDECODABLE */
+        uint32_t pending_segments; /* finished, not yet released */
+        uint64_t modifier;
+        uint64_t pending_bytes;
+        uint64_t frames; /* encoded since start */
+        uint64_t last_frame_realtime;
+        struct wire_output outputs[WIRE_OUTPUTS_MAX];
+        char text[256]; /* what hinders the recording now, "" if nothing */
+};

@@ -1,0 +1,161 @@
+"""streamsight-admin, as an operator types it."""
+
+import json
+import re
+import subprocess
+import uuid
+
+import pytest
+
+from services.apid import _ADMIN_CONF
+from services.process import ServiceError
+
+# Nobody's; always the same, because the tests' names hold it
+UNKNOWN = "5d0c1f6e-9b7a-4c3d-8e2f-1a0b9c8d7e6f"
+
+
+@pytest.fixture
+def admin(apid):
+    """Runs it; returns (exit status, stdout, stderr)."""
+    def run(*args, stdin="", config=None):
+        done = subprocess.run([apid.admin_program, "--config", config or apid.admin_config_file, *map(str, args)], input=stdin,
+                              capture_output=True, text=True, timeout=30)
+        return done.returncode, done.stdout.strip(), done.stderr.strip()
+    return run
+
+
+BUCKET = ["--endpoint", "https://s3.example.org:9000", "--region", "eu-central-1", "--bucket", "recordings", "--prefix", "a/b",
+          "--access-key-id", "AKIAEXAMPLE"]
+
+
+def test_migrate_again_is_harmless(admin, sql):
+    before = sql("SELECT * FROM streamsight.migration ORDER BY number")
+    assert admin("migrate") == (0, f"0 migrations applied; the schema is at {len(before.splitlines())}", "")
+    assert sql("SELECT * FROM streamsight.migration ORDER BY number") == before
+
+
+def test_migrate_in_two_at_once_and_in_a_second_database(stack, apid, admin, tmp_path):
+    stack.postgres.create_database("second")
+    config = tmp_path / "admin.conf"
+    config.write_text(_ADMIN_CONF.format(dsn=stack.postgres.owner_dsn("second"), key=tmp_path / "none"))
+    assert admin("company", "create", "X", config=config)[0:2] == (1, "")
+    assert "run streamsight-admin migrate" in admin("company", "create", "X", config=config)[2]
+    commands = [subprocess.Popen([apid.admin_program, "--config", config, "migrate"], stdout=subprocess.PIPE) for _ in range(3)]
+    outputs = sorted(command.communicate(timeout=30)[0].split()[0] for command in commands)
+    assert outputs == [b"0", b"0", b"8"]
+    assert admin("company", "create", "X", config=config)[0] == 0
+
+
+def test_migrate_refuses_what_it_does_not_know(stack, admin, tmp_path):
+    stack.postgres.create_database("future")
+    config = tmp_path / "admin.conf"
+    config.write_text(_ADMIN_CONF.format(dsn=stack.postgres.owner_dsn("future"), key=tmp_path / "none"))
+    assert admin("migrate", config=config)[0] == 0
+    stack.postgres.sql("INSERT INTO streamsight.migration VALUES (99, '0099-future', 'x')", "future")
+    status, _, error = admin("migrate", config=config)
+    assert status == 1 and "newer than this program" in error
+    stack.postgres.sql("DELETE FROM streamsight.migration WHERE number = 99; "
+                       "UPDATE streamsight.migration SET sha256 = 'x' WHERE number = 3", "future")
+    status, _, error = admin("migrate", config=config)
+    assert status == 1 and "0003-row-security was applied with another content" in error
+
+
+def test_a_failing_migration_changes_nothing(stack, admin, tmp_path):
+    stack.postgres.create_database("broken")
+    stack.postgres.sql("CREATE SCHEMA api; CREATE TABLE api.mine (a int)", "broken")
+    config = tmp_path / "admin.conf"
+    config.write_text(_ADMIN_CONF.format(dsn=stack.postgres.owner_dsn("broken"), key=tmp_path / "none"))
+    status, _, error = admin("migrate", config=config)
+    assert status == 1 and "0001-roles was not applied" in error
+    assert stack.postgres.sql("SELECT count(*) FROM streamsight.migration", "broken") == "0"
+
+
+def test_company_bucket_and_lists(admin, sql, apid):
+    status, company, _ = admin("company", "create", "Admin Corp äöü")
+    assert status == 0 and str(uuid.UUID(company)) == company
+    made = json.loads(admin("--json", "company", "create", "Json Corp")[1])
+    assert made["name"] == "Json Corp" and uuid.UUID(made["id"])
+
+    first = admin("bucket", "set", "--company", company, *BUCKET, stdin="first secret\n")[1]
+    stored = sql(f"SELECT secret FROM streamsight.bucket WHERE id = '{first}'")
+    assert b"first secret".hex() not in stored and len(stored) == 2 + 2 * (29 + len("first secret"))
+    again = admin("bucket", "set", "--company", company, *BUCKET, stdin="second secret")[1]
+    assert again == first and sql(f"SELECT secret FROM streamsight.bucket WHERE id = '{first}'") != stored
+    other = admin("bucket", "set", "--company", company, *BUCKET, "--path-style", "--sse", "AES256", stdin="third\n")[1]
+    assert other != first
+    assert sql(f"SELECT id FROM streamsight.bucket WHERE company_id = '{company}' AND current") == other
+    assert admin("bucket", "set", "--company", company, *BUCKET, stdin="fourth\n")[1] == first
+
+    assert admin("device", "list", "--company", company)[1].split() == ["id", "company_id", "company", "hostname", "created_at",
+                                                                        "state"]
+    assert json.loads(admin("recording", "list", "--json", "--company", company)[1]) == []
+
+
+def test_lists_show_what_there_is(admin, device):
+    recording = device.open()
+    device.offer(recording, 0, b"zero")
+    device.complete(recording, 0, b"zero")
+    devices = json.loads(admin("device", "list", "--company", device.company_id, "--json")[1])
+    assert [d["state"] for d in devices if d["id"] == device.id] == ["active"]
+    recordings = json.loads(admin("recording", "list", "--json")[1])
+    found = [r for r in recordings if r["id"] == recording][0]
+    assert (found["segments"], found["state"], found["device_id"]) == (1, "open", device.id)
+    assert device.id in admin("recording", "list")[1]
+    assert admin("device", "revoke", device.id)[0:2] == (0, device.id)
+    devices = json.loads(admin("device", "list", "--json")[1])
+    assert [d["state"] for d in devices if d["id"] == device.id] == ["revoked"]
+
+
+def test_codes_and_tokens(admin, company, sql):
+    code = admin("enrolment-code", "create", "--company", company, "--ttl", 60)[1]
+    assert re.fullmatch(r"([A-HJKMNP-Z2-9]{4}-){4}[A-HJKMNP-Z2-9]{4}", code)
+    assert json.loads(admin("--json", "enrolment-code", "create", "--company", company)[1]).keys() == {
+        "code", "company_id", "expires_at"}
+    token = admin("viewer-token", "create", "--company", company, "--ttl", 60)[1]
+    assert re.fullmatch(r"ssv_[A-Za-z0-9_-]{43}", token)
+    assert sql(f"SELECT round(extract(epoch FROM expires_at - created_at)) FROM streamsight.viewer_token "
+               f"WHERE token_sha256 = sha256('{token}')") == "60"
+
+
+@pytest.mark.parametrize("args, saying", [
+    ([], "No command given"), (["dance"], "Unknown command"), (["company"], "Unknown command"),
+    (["company", "create"], "takes one argument"), (["company", "create", ""], "1 to 200 bytes"),
+    (["company", "create", "a", "b"], "takes one argument"), (["company", "create", "a", "--ttl", "1"], "--ttl means nothing"),
+    (["device", "revoke", "x"], "must be a UUID"), (["device", "revoke", UNKNOWN], "no device"),
+    (["bucket", "set", "--company", UNKNOWN], "needs --endpoint"),
+    (["bucket", "set", "--company", UNKNOWN, *BUCKET], "no company"),
+    (["policy", "set", "--company", UNKNOWN], "no company"),
+    (["policy", "set", "--company", "COMPANY", "--recording", "sometimes"], "automatic, manual or off"),
+    (["policy", "set", "--company", "COMPANY", "--frames-per-second", "31"], "1 to 30"),
+    (["policy", "set", "--company", "COMPANY", "--jpeg-quality", "0"], "1 to 100"),
+    (["policy", "set", "--company", "COMPANY", "--segment-seconds", "x"], "1 to 60"),
+    (["enrolment-code", "create"], "needs --company"), (["enrolment-code", "create", "--company", UNKNOWN], "no such company"),
+    (["enrolment-code", "create", "--company", "COMPANY", "--ttl", "0"], "--ttl"),
+    (["viewer-token", "create", "--company", "x"], "must be a UUID"), (["device", "list", "--company", "x"], "must be a UUID"),
+    (["bucket", "set", "--company", "COMPANY", *BUCKET], "secret key must be one line"),
+    (["bucket", "set", "--company", "COMPANY", *[a.replace("https", "http") for a in BUCKET]], "malformed"),
+    (["bucket", "set", "--company", "COMPANY", *[a.replace("a/b", "/a") for a in BUCKET]], "malformed"),
+    (["bucket", "set", "--company", "COMPANY", *BUCKET, "--sse", "rot13"], "malformed")])
+def test_errors(admin, company, args, saying):
+    secret = "" if saying.startswith("secret") else "secret\n"
+    status, out, error = admin(*[company if a == "COMPANY" else a for a in args], stdin=secret)
+    assert (status, out) == (1, "") and saying in error and error.startswith("streamsight-admin: "), error
+
+
+def test_help_names_every_command(admin):
+    status, text, _ = admin("--help")
+    assert status == 0
+    for command in ("migrate", "company create NAME", "bucket set --company", "policy set", "enrolment-code create",
+                    "viewer-token create", "device list", "device revoke ID", "recording list", "--json", "--config"):
+        assert command in text
+
+
+def test_no_superuser_no_administration(stack, apid, admin, tmp_path):
+    config = tmp_path / "admin.conf"
+    config.write_text(_ADMIN_CONF.format(dsn=apid.database_dsn, key=tmp_path / "none"))
+    status, _, error = admin("device", "list", config=config)
+    assert status == 1 and "superuser" in error
+    status, _, error = admin("device", "list", config=tmp_path / "nowhere")
+    assert status == 1 and "No such file" in error
+    with pytest.raises(ServiceError):
+        apid.admin("device", "list", "--unknown")

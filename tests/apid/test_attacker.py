@@ -1,0 +1,146 @@
+"""Somebody who holds apid's own database password, and the second wall below the procedures."""
+
+import secrets
+import uuid
+
+import pytest
+
+from services.process import ServiceError
+
+
+@pytest.fixture
+def attack(stack, apid):
+    """Runs SQL as apid's role; returns psql's output or error message."""
+    def run(text):
+        try:
+            return stack.postgres.sql(text, dsn=apid.database_dsn)
+        except ServiceError as e:
+            return str(e)
+    return run
+
+
+TABLES = ["company", "policy", "bucket", "device", "enrolment_code", "device_token", "assertion_jti", "recording",
+          "segment", "viewer_token", "audit", "migration"]
+
+
+def test_the_list_of_tables_is_complete(sql):
+    found = sql("SELECT relname FROM pg_class WHERE relnamespace = 'streamsight'::regnamespace AND relkind = 'r'")
+    assert sorted(found.split()) == sorted(TABLES)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_no_table_can_be_touched(attack, sql, table):
+    for statement in (f"SELECT * FROM streamsight.{table}", f"SELECT 1 FROM streamsight.{table} LIMIT 0",
+                      f"DELETE FROM streamsight.{table}", f"TRUNCATE streamsight.{table}",
+                      f"INSERT INTO streamsight.{table} DEFAULT VALUES", f"COPY streamsight.{table} TO STDOUT",
+                      f"ALTER TABLE streamsight.{table} DISABLE ROW LEVEL SECURITY", f"DROP TABLE streamsight.{table}"):
+        assert "permission denied for schema streamsight" in attack(statement), statement
+    # And not only for want of the schema.
+    assert sql("SELECT string_agg(p, ',') FROM unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES',"
+               f" 'TRIGGER']) AS p WHERE has_table_privilege('streamsight_apid', 'streamsight.{table}', p)") == ""
+    assert sql("SELECT count(*) FROM pg_attribute WHERE attrelid = "
+               f"'streamsight.{table}'::regclass AND has_column_privilege('streamsight_apid', attrelid, attnum, 'SELECT')") == "0"
+
+
+def test_only_the_procedures_can_be_executed(sql):
+    executable = sql("SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname "
+                     "NOT IN ('pg_catalog', 'information_schema') AND has_function_privilege('streamsight_apid', p.oid, 'EXECUTE')")
+    assert {line.split("(")[0] for line in executable.splitlines()} == {
+        "api.health", "api.enroll", "api.device_key", "api.issue_device_token", "api.device_policy", "api.open_recording",
+        "api.finish_recording", "api.offer_segment", "api.complete_segment", "api.list_recordings", "api.list_segments",
+        "api.view_segment"}
+    # Each runs as the owner with a search path that nobody can put anything before.
+    assert sql("SELECT string_agg(proname, ',') FROM pg_proc WHERE pronamespace = 'api'::regnamespace AND (NOT prosecdef OR "
+               "proowner <> 'streamsight_owner'::regrole OR "
+               "'search_path=pg_catalog, streamsight, pg_temp' <> ALL (proconfig))") == ""
+    for role in ("streamsight_apid", "streamsight_owner"):
+        assert sql(f"SELECT rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls FROM pg_roles "
+                   f"WHERE rolname = '{role}'") == "f"
+
+
+@pytest.mark.parametrize("statement", [
+    "CREATE TABLE public.t (a int)", "CREATE TEMP TABLE t (a int)", "CREATE TABLE api.t (a int)", "CREATE SCHEMA s",
+    "CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "CREATE FUNCTION api.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "CREATE DATABASE d", "CREATE ROLE r",
+    "CREATE EXTENSION pgcrypto SCHEMA public", "CREATE TYPE public.t AS (a int)", "CREATE VIEW api.v AS SELECT 1", "SELECT lo_create(0)",
+    "SELECT lo_creat(-1)", "SELECT lo_from_bytea(0, 'x')", "SET ROLE streamsight_owner", "SET ROLE postgres",
+    "SET SESSION AUTHORIZATION postgres", "ALTER ROLE streamsight_apid SUPERUSER", "GRANT streamsight_owner TO streamsight_apid",
+    "COPY (SELECT 1) TO PROGRAM 'true'", "COPY (SELECT 1) TO '/tmp/streamsight-attack'", "SELECT pg_read_file('/etc/passwd')",
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'postgres'", "SELECT * FROM pg_authid",
+    "DROP FUNCTION api.health()", "ALTER FUNCTION api.health() SECURITY INVOKER", "SELECT streamsight.enter_company(NULL)",
+    "DO $$BEGIN PERFORM streamsight.enter_company(NULL); END$$"])
+def test_nothing_can_be_made_or_taken(attack, statement):
+    answer = attack(statement)
+    assert any(word in answer for word in ("permission denied", "must be", "must have admin option")), answer
+
+
+@pytest.mark.parametrize("preset", [False, True])
+def test_no_procedure_believes_a_forged_token(attack, sql, company, device, preset):
+    """Also not if the session claims to be within a company already."""
+    recording = device.open()
+    device.offer(recording, 0, b"zero")
+    segment = sql(f"SELECT id FROM streamsight.segment WHERE recording_id = '{recording}'")
+    claim = (f"SET streamsight.company = '{company}'; SET streamsight.device = '{device.id}'; "
+             f"SET streamsight.secret = '{'00' * 32}'; ") if preset else ""
+    hashed = sql(f"SELECT encode(token_sha256, 'hex') FROM streamsight.device_token WHERE device_id = '{device.id}'")
+    for token in ("", "ssd_" + secrets.token_urlsafe(32), hashed):
+        for call in (f"device_policy('{token}')", f"open_recording('{token}', '{recording}', now(), 'policy', 'h', '[]')",
+                     f"offer_segment('{token}', '{recording}', 1, sha256('a'), sha256('b'), '\\x{'00' * 16}', 1, now(), now(), 1)",
+                     f"complete_segment('{token}', '{recording}', 0, sha256('zero'))",
+                     f"finish_recording('{token}', '{recording}', 0, now(), 'x')",
+                     f"list_recordings('{token}', NULL, NULL, NULL, NULL, NULL, 10)",
+                     f"list_segments('{token}', '{recording}', NULL, 10)", f"view_segment('{token}', '{segment}', NULL)"):
+            answer = attack(f"{claim}SELECT * FROM api.{call}")
+            assert "token_invalid" in answer, (call, answer)
+    assert "token_invalid" in attack(f"{claim}SELECT api.device_policy(NULL)")
+    assert "enrolment_code_invalid" in attack(f"{claim}SELECT api.enroll('x', '\\x{'04' * 65}', 'h', NULL)")
+
+
+def test_tokens_of_one_company_open_no_other(attack, device, new_device, other_company, apid):
+    stranger = new_device(other_company)
+    recording = device.open()
+    answer = attack(f"SET streamsight.company = '{device.company_id}'; "
+                    f"SELECT api.finish_recording('{stranger.token}', '{recording}', 0, now(), 'x')")
+    assert "recording_unknown" in answer
+    viewer = apid.viewer_token(other_company)
+    # With a valid token of another company first, in the same transaction.
+    assert "recording_unknown" in attack(f"BEGIN; SELECT api.list_recordings('{viewer}', NULL, NULL, NULL, NULL, NULL, 9); "
+                                         f"SELECT api.list_segments('{viewer}', '{recording}', NULL, 9)")
+
+
+def test_weak_or_long_lived_tokens_are_not_issued(attack, device):
+    for token, lifetime in (("short", "600 s"), ("x" * 43, "601 s"), ("x" * 43, "1 year")):
+        answer = attack(f"SELECT api.issue_device_token('{device.id}', '{uuid.uuid4()}', now(), '{token}', '{lifetime}')")
+        assert "too weak or too long-lived" in answer
+
+
+def test_rows_of_one_company_only_even_for_the_owner(sql, device, new_device, other_company):
+    """Whatever a procedure's query asks for."""
+    new_device(other_company)
+    count = "SET ROLE streamsight_owner; {} SELECT count(*), count(DISTINCT company_id) FROM streamsight.device"
+    assert sql(count.format("")) == "0|0"
+    mine = sql(count.format(f"SET streamsight.company = '{device.company_id}';")).split("|")
+    assert int(mine[0]) >= 1 and mine[1] == "1"
+    with pytest.raises(ServiceError, match="row-level security"):
+        sql(f"SET ROLE streamsight_owner; SET streamsight.company = '{device.company_id}'; INSERT INTO streamsight.audit "
+            f"(company_id, actor, action) VALUES ('{other_company}', 'viewer', 'x')")
+    assert sql("SELECT count(*) FROM pg_class WHERE relnamespace = 'streamsight'::regnamespace AND relkind = 'r' AND "
+               "relname <> 'migration' AND NOT (relrowsecurity AND relforcerowsecurity)") == "0"
+
+
+@pytest.mark.parametrize("statement", ["UPDATE streamsight.audit SET action = 'x'", "DELETE FROM streamsight.audit",
+                                       "TRUNCATE streamsight.audit",
+                                       "UPDATE streamsight.audit SET action = 'x' WHERE false"])
+def test_the_audit_trail_only_grows(sql, statement):
+    for role in ("", "SET ROLE streamsight_owner; "):
+        with pytest.raises(ServiceError, match="append-only"):
+            sql(role + statement)
+
+
+def test_indexes_begin_with_the_company(sql):
+    """But for what is looked up by an unguessable value before the company is known."""
+    others = sql("SELECT i.indexrelid::regclass FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid "
+                 "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0] "
+                 "WHERE c.relnamespace = 'streamsight'::regnamespace AND a.attname <> 'company_id'")
+    assert set(others.split()) == {f"streamsight.{name}" for name in (
+        "company_pkey", "device_id_key", "device_token_pkey", "enrolment_code_pkey", "viewer_token_pkey", "migration_pkey")}

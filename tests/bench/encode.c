@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Encodes raw frames (blue, green, red, unused) from standard input into a segment file, as uploadd does,
+ * and prints what it cost as one line of JSON:
+ *
+ *   ffmpeg -v error -i trace.mkv -f rawvideo -pix_fmt bgr0 - | encode --size 1920x1080 --fps 5 -o trace.sss
+ *
+ * CPU times are the thread's, in milliseconds a frame, by what kind of frame it was. */
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <jpeglib.h>
+
+#include "cleanup.h"
+#include "encoder.h"
+#include "reference.h"
+#include "segment-writer.h"
+
+typedef struct Options {
+        uint32_t width, height, fps, quality;
+        const char *path, *decoded;
+        bool compare;   /* also decode: for the PSNR, and whether it is what the reference shows */
+        bool reference; /* only what the frames cost otherwise */
+} Options;
+
+typedef struct Cost {
+        uint64_t n, draw, motion, dictionary, jpeg; /* nanoseconds */
+        uint64_t bytes, n_new, n_ref, n_moves;
+} Cost;
+
+static uint64_t thread_time(void) {
+        struct timespec now;
+
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+        return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
+}
+
+/* What a full-frame compression of the same pixels costs, as TurboJPEG does it at 4:4:4 and quality 85. */
+static uint64_t full_frame(const uint32_t *pixels, const Options *options) {
+        static unsigned char *buffer;
+        unsigned long size = (unsigned long) options->width * options->height * 4;
+        struct jpeg_compress_struct jpeg;
+        struct jpeg_error_mgr errors;
+
+        if (!buffer && !(buffer = malloc(size)))
+                abort();
+        unsigned char *out = buffer;
+        uint64_t start = thread_time();
+        jpeg.err = jpeg_std_error(&errors);
+        jpeg_create_compress(&jpeg);
+        jpeg_mem_dest(&jpeg, &out, &size);
+        jpeg.image_width = options->width;
+        jpeg.image_height = options->height;
+        jpeg.input_components = 4;
+        jpeg.in_color_space = JCS_EXT_BGRX;
+        jpeg_set_defaults(&jpeg);
+        jpeg_set_quality(&jpeg, 85, TRUE);
+        jpeg.comp_info[0].h_samp_factor = jpeg.comp_info[0].v_samp_factor = 1;
+        jpeg_start_compress(&jpeg, TRUE);
+        while (jpeg.next_scanline < jpeg.image_height) {
+                JSAMPROW row = (JSAMPROW) (pixels + (size_t) jpeg.next_scanline * options->width);
+                jpeg_write_scanlines(&jpeg, &row, 1);
+        }
+        jpeg_finish_compress(&jpeg);
+        jpeg_destroy_compress(&jpeg);
+        return thread_time() - start;
+}
+
+/* One pass of reading a frame: the unit of "reads". */
+#ifdef __x86_64__
+__attribute__((target("avx2"), optimize("O3")))
+#endif
+static uint64_t
+read_pass(const uint32_t *pixels, size_t n) {
+        uint64_t start = thread_time();
+        uint32_t sum = 0;
+
+        for (size_t i = 0; i < n; i++)
+                sum |= pixels[i];
+        __asm__ volatile("" : : "r"(sum));
+        return thread_time() - start;
+}
+
+static double squared_error(const uint32_t *pixels, const SegmentCanvas *canvas) {
+        size_t n = (size_t) canvas->width * canvas->height;
+        double sum = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                const uint8_t *a = (const uint8_t *) &pixels[i], *b = canvas->pixels + i * 4;
+                int d0 = a[0] - b[0], d1 = a[1] - b[1], d2 = a[2] - b[2];
+                sum += d0 * d0 + d1 * d1 + d2 * d2;
+        }
+        return sum;
+}
+
+static void print_cost(const char *name, const Cost *c, bool last) {
+        double n = c->n > 0 ? (double) c->n * 1e6 : 1;
+        double total = (double) (c->draw + c->motion + c->dictionary + c->jpeg);
+
+        printf("\"%s\": {\"frames\": %" PRIu64 ", \"bytes\": %" PRIu64
+               ", \"ms\": %.3f, \"draw\": %.3f, \"motion\": %.3f, "
+               "\"dictionary\": %.3f, \"jpeg\": %.3f, \"new\": %" PRIu64 ", \"ref\": %" PRIu64
+               ", \"moves\": %" PRIu64 "}%s",
+               name, c->n, c->bytes, total / n, (double) c->draw / n, (double) c->motion / n,
+               (double) c->dictionary / n, (double) c->jpeg / n, c->n_new, c->n_ref, c->n_moves,
+               last ? "" : ", ");
+}
+
+static bool write_file(const char *path, const Buffer *buffer) {
+        FILE *file = fopen(path, "we");
+
+        if (!file)
+                return false;
+        bool written = fwrite(buffer->data, 1, buffer->size, file) == buffer->size;
+        return fclose(file) == 0 && written;
+}
+
+static int parse_options(Options *options, int argc, char *argv[]) {
+        static const struct option longs[] = { { "size", required_argument, NULL, 's' },
+                                               { "fps", required_argument, NULL, 'f' },
+                                               { "quality", required_argument, NULL, 'q' },
+                                               { "compare", no_argument, NULL, 'c' },
+                                               { "reference", no_argument, NULL, 'r' },
+                                               { "decoded", required_argument, NULL, 'd' },
+                                               {} };
+        int c;
+
+        *options = (Options){ .width = 1920, .height = 1080, .fps = 5, .quality = 85 };
+        while ((c = getopt_long(argc, argv, "o:", longs, NULL)) >= 0)
+                if ((c == 's' &&
+                     sscanf(optarg, "%" SCNu32 "x%" SCNu32, &options->width, &options->height) != 2) ||
+                    (c == 'f' && (sscanf(optarg, "%" SCNu32, &options->fps) != 1 || options->fps < 1)) ||
+                    (c == 'q' && sscanf(optarg, "%" SCNu32, &options->quality) != 1) || c == '?')
+                        return -EINVAL;
+                else if (c == 'o')
+                        options->path = optarg;
+                else if (c == 'd')
+                        options->decoded = optarg;
+                else if (c == 'c')
+                        options->compare = true;
+                else if (c == 'r')
+                        options->reference = true;
+        return optind == argc && segment_size_ok(options->width, options->height) ? 0 : -EINVAL;
+}
+
+typedef struct Bench {
+        Options options;
+        Encoder *encoder;
+        SegmentWriter writer;
+        SegmentCanvas canvas;
+        Reference canvas_reference;
+        FILE *decoded;
+        uint64_t n_wrong; /* frames not as the reference */
+        Cost unchanged, changed, key;
+        uint64_t n_frames, full_time, read_time;
+        double error;
+} Bench;
+
+static void add_cost(Cost *cost, const EncodedFrame *encoded, uint64_t bytes) {
+        cost->n++;
+        cost->draw += encoded->times.draw;
+        cost->motion += encoded->times.motion;
+        cost->dictionary += encoded->times.dictionary;
+        cost->jpeg += encoded->times.jpeg;
+        cost->bytes += bytes;
+        cost->n_new += encoded->n_new;
+        cost->n_ref += encoded->n_ref;
+        cost->n_moves += encoded->n_moves;
+}
+
+static int bench_frame(Bench *bench, const uint32_t *pixels) {
+        const Options *options = &bench->options;
+        const PicturePlane plane = { .pixels = (const uint8_t *) pixels,
+                                     .pitch = (size_t) options->width * 4,
+                                     .width = options->width,
+                                     .height = options->height };
+        SegmentTables tables = encoder_tables(bench->encoder);
+        size_t size = bench->writer.buffer.size;
+        EncodedFrame encoded;
+        bool key;
+        int r;
+
+        (void) encoder_draw(bench->encoder, 0, &plane);
+        r = encoder_encode(bench->encoder, 0, bench->n_frames == 0, &key, &encoded);
+        if (r < 0)
+                return r;
+        SegmentFrame frame = { .flags = key ? SEGMENT_FRAME_KEY : 0,
+                               .time = bench->n_frames * 1000000 / options->fps,
+                               .n_operations = encoded.n_operations,
+                               .operations = encoded.operations->data,
+                               .operations_size = encoded.operations->size };
+        if (r > 0 && (r = segment_writer_frame(&bench->writer, &frame)) < 0)
+                return r;
+        encoder_keep(bench->encoder, 0);
+        add_cost(key                        ? &bench->key
+                 : encoded.n_operations > 0 ? &bench->changed
+                                            : &bench->unchanged,
+                 &encoded, bench->writer.buffer.size - size);
+        bench->n_frames++;
+        if (!options->compare)
+                return 0;
+        if (encoded.n_operations > 0 && (r = segment_canvas_draw(&bench->canvas, &tables, &frame)) < 0)
+                return r;
+        if (reference_frame(&bench->canvas_reference, pixels, &tables, &frame) ||
+            !reference_equal(&bench->canvas_reference, &bench->canvas))
+                bench->n_wrong++;
+        if (bench->decoded && fwrite(bench->canvas.pixels, bench->canvas.stride, bench->canvas.height,
+                                     bench->decoded) != bench->canvas.height)
+                return -EIO;
+        bench->error += squared_error(pixels, &bench->canvas);
+        return 0;
+}
+
+static double psnr(double error, double n) {
+        return error > 0 ? 10 * log10(255 * 255 * n / error) : 100;
+}
+
+static void print(const Bench *bench) {
+        double n = bench->n_frames > 0 ? (double) bench->n_frames : 1;
+
+        if (bench->options.reference) {
+                printf("{\"frames\": %" PRIu64 ", \"full_frame_ms\": %.3f, \"read_ms\": %.3f}\n",
+                       bench->n_frames, (double) bench->full_time / n / 1e6,
+                       (double) bench->read_time / n / 1e6);
+                return;
+        }
+        printf("{\"frames\": %" PRIu64 ", \"bytes\": %zu, ", bench->n_frames, bench->writer.buffer.size);
+        if (bench->options.compare)
+                printf("\"frames_not_as_reference\": %" PRIu64 ", \"psnr_rgb\": %.2f, ", bench->n_wrong,
+                       psnr(bench->error, (double) bench->options.width * bench->options.height * 3 * n));
+        print_cost("unchanged", &bench->unchanged, false);
+        print_cost("changed", &bench->changed, false);
+        print_cost("key", &bench->key, true);
+        printf("}\n");
+}
+
+/* Two frames in turn, so that what is read was not just written. */
+static void measure_frame(Bench *bench, const uint32_t *pixels, uint32_t *copy) {
+        size_t n = (size_t) bench->options.width * bench->options.height;
+
+        bench->full_time += full_frame(pixels, &bench->options);
+        bench->read_time += (read_pass(copy, n) + read_pass(pixels, n)) / 2;
+        memcpy(copy, pixels, n * sizeof(uint32_t));
+        bench->n_frames++;
+}
+
+static int bench_run(Bench *bench) {
+        const SegmentHead head = { .software = "streamsight-encode " STREAMSIGHT_VERSION };
+        const Options *options = &bench->options;
+        const SegmentOutput output = { 0, options->width, options->height, options->fps * 1000, "bench" };
+        size_t size = (size_t) options->width * options->height * 4;
+        _cleanup_free_ uint32_t *pixels = malloc(size), *copy = calloc(1, size);
+        int r;
+
+        if (!pixels || !copy)
+                return -ENOMEM;
+        if (options->reference) {
+                while (fread(pixels, 1, size, stdin) == size)
+                        measure_frame(bench, pixels, copy);
+                return 0;
+        }
+        r = encoder_new(&bench->encoder, options->quality);
+        if (r >= 0)
+                r = encoder_prepare(bench->encoder, 0, options->width, options->height);
+        if (r >= 0)
+                r = segment_canvas_init(&bench->canvas, options->width, options->height);
+        if (r >= 0)
+                r = segment_writer_init(&bench->writer, &head);
+        if (r < 0)
+                return r;
+        if (options->decoded && !(bench->decoded = fopen(options->decoded, "we")))
+                return -errno;
+        if (options->compare)
+                reference_init(&bench->canvas_reference, options->width, options->height);
+        SegmentTables tables = encoder_tables(bench->encoder);
+        r = segment_writer_tables(&bench->writer, tables.data, tables.size);
+        if (r >= 0)
+                r = segment_writer_output(&bench->writer, &output);
+        while (r >= 0 && fread(pixels, 1, size, stdin) == size)
+                r = bench_frame(bench, pixels);
+        if (r >= 0)
+                r = segment_writer_finish(&bench->writer, bench->n_frames * 1000000 / options->fps);
+        if (r >= 0 && options->path && !write_file(options->path, &bench->writer.buffer))
+                r = -EIO;
+        return r;
+}
+
+int main(int argc, char *argv[]) {
+        static Bench bench;
+        int r;
+
+        if (parse_options(&bench.options, argc, argv) < 0) {
+                fprintf(stderr,
+                        "usage: encode [--size WIDTHxHEIGHT] [--fps N] [--quality N] [--compare [--decoded FILE] | --reference] [-o FILE]\n");
+                return EXIT_FAILURE;
+        }
+        r = bench_run(&bench);
+        if (r < 0)
+                fprintf(stderr, "encode: frame %" PRIu64 ": %s\n", bench.n_frames, strerror(-r));
+        else
+                print(&bench);
+        encoder_free(bench.encoder);
+        segment_writer_done(&bench.writer);
+        segment_canvas_done(&bench.canvas);
+        reference_done(&bench.canvas_reference);
+        if (bench.decoded && fclose(bench.decoded) != 0)
+                r = -EIO;
+        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,394 @@
+"""brokerd with the real control plane and bucket; the tests are capd and uploadd."""
+
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import time
+import uuid
+
+import pytest
+
+from services import names
+
+from . import wire
+from .agent import Agent
+
+
+class Segment:
+    """A finished segment, as uploadd would have it."""
+
+    def __init__(self, recording, sequence, data, previous=None):
+        self.recording, self.sequence, self.data, self.previous = recording, sequence, data, previous
+        self.sha256 = hashlib.sha256(data).digest()
+
+    def announce(self, peer):
+        now = time.time_ns() // 1000
+        peer.send(wire.SEGMENT_READY, sequence=self.sequence, recording=self.recording, sha256=self.sha256,
+                  previous_sha256=self.previous.sha256 if self.previous else bytes(32),
+                  md5=hashlib.md5(self.data).digest(), size=len(self.data), start_realtime=now - 1000000,
+                  end_realtime=now, n_frames=5)
+
+    def put(self, order, ca):
+        """What uploadd does with an order: to the bucket itself."""
+        assert order.addresses == ["127.0.0.1"]
+        with names.session(ca) as session:
+            return session.put(order.url, data=self.data, headers=order.headers)
+
+    def upload(self, peer, ca):
+        order = peer.expect(wire.UPLOAD)
+        assert (order.recording, order.sequence) == (self.recording, self.sequence)
+        answer = self.put(order, ca)
+        assert answer.status_code in (200, 412), answer.text
+        peer.send(wire.UPLOADED, sequence=self.sequence, recording=self.recording)
+        return order
+
+
+@pytest.fixture
+def viewer(stack):
+    with names.session(stack.ca) as session:
+        session.headers["Authorization"] = "Bearer " + stack.apid.viewer_token(stack.company_id)
+
+        def get(path):
+            answer = session.get(stack.gateway.url + path)
+            answer.raise_for_status()
+            return answer.json()
+
+        yield get
+
+
+def text(recording):
+    return str(uuid.UUID(bytes=recording))
+
+
+def begin(agent, outputs=(("Virtual-1", 640, 480),)):
+    """Connects in uploadd's and capd's places; returns the peers and RECORD."""
+    uploadd = agent.uploadd()
+    record = uploadd.expect(wire.RECORD)
+    capd = agent.capd()
+    uploadd.socket.send(wire.pack_stats(recording=1, outputs=outputs))
+    return uploadd, capd, record
+
+
+def test_a_recording_from_start_to_finish(enrolled, stack, viewer):
+    uploadd, capd, record = begin(enrolled)
+    device = enrolled.status()["DeviceId"]
+    assert str(uuid.UUID(bytes=record.device)) == device
+    assert record.frame_interval == 200000000 and 1 <= record.quality <= 90
+    grant = capd.expect(wire.GRANT)
+    assert grant.min_interval == 200000000
+
+    status = enrolled.wait(lambda s: s["Outputs"], "outputs are known")
+    assert status["State"] == "recording" and status["Reason"] == "policy" and status["LastError"] == ""
+    assert status["Recording"] == text(record.recording)
+    assert abs(status["RecordingSince"] / 1e6 - time.time()) < 60
+    assert status["Outputs"] == [{"id": 0, "name": "Virtual-1", "width": 640, "height": 480}]
+    assert status["Company"] == "Example Corp" and status["BucketHost"] == f"{stack.s3.host}:{stack.s3.https_port}"
+    human = enrolled.cli("status", user="nobody").stdout
+    assert "the screen is being recorded" in human and "the organisation's policy" in human
+
+    first = Segment(record.recording, 0, b"first" * 1000)
+    second = Segment(record.recording, 1, b"second" * 1000, first)
+    for segment in (first, second):
+        segment.announce(uploadd)
+    for segment in (first, second):
+        segment.upload(uploadd, stack.ca)
+        assert uploadd.expect(wire.RELEASE).sequence == segment.sequence
+    assert abs(enrolled.status()["LastUpload"] / 1e6 - time.time()) < 60
+
+    assert enrolled.cli("stop").returncode == 0
+    assert uploadd.expect(wire.STOP).recording == record.recording
+    assert capd.expect(wire.REVOKE)
+    uploadd.send(wire.FINISHED, recording=record.recording, n_segments=2)
+    enrolled.wait_log("is complete: 2 segments")
+
+    found, = (item for item in viewer("/v1/recordings")["recordings"] if item["id"] == text(record.recording))
+    assert found["device_id"] == device and found["state"] == "finished" and found["segments"] == 2
+    listed = viewer(f"/v1/recordings/{found['id']}/segments")["segments"]
+    assert [(item["sha256"], item["state"]) for item in listed] == [(s.sha256.hex(), "complete") for s in (first, second)]
+    assert enrolled.status()["State"] == "idle"
+    log = enrolled.log()
+    assert f"Recording {found['id']} started by the policy" in log
+    assert f"Recording {found['id']} stopped: an administrator stopped it" in log
+    for secret in ("X-Amz-Signature", "Bearer", "PRIVATE"):
+        assert secret not in log
+
+
+def test_changes_are_signalled(enrolled):
+    with subprocess.Popen(["stdbuf", "-oL", "busctl", f"--address={enrolled.bus_address}", "monitor", "--json=short",
+                           "org.streamsight.Agent1"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True) as monitor:
+        try:
+            assert "Monitoring" in monitor.stdout.readline()
+            enrolled.wait(lambda s: s["PolicyRevision"], "the policy is known")
+            uploadd, _, record = begin(enrolled)
+            changed, started = {}, None
+            while started is None or changed.get("State") != "recording":
+                message = json.loads(monitor.stdout.readline())
+                if message.get("member") == "PropertiesChanged":
+                    changed |= {name: value["data"] for name, value in message["payload"]["data"][1].items()}
+                elif message.get("member") == "RecordingStarted":
+                    started = message["payload"]["data"]
+            assert started == [text(record.recording), "policy"]
+            assert changed["Recording"] == text(record.recording)
+        finally:
+            monitor.kill()
+
+
+def test_grants_are_short_and_renewed_only_while_recording(enrolled):
+    uploadd, capd, _ = begin(enrolled)
+    first = capd.expect(wire.GRANT)
+    now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    assert 25e9 < first.expires - now <= 30e9
+    again = capd.expect(wire.GRANT, timeout=15)
+    assert 8e9 < again.expires - first.expires < 12e9
+    enrolled.cli("stop")
+    assert capd.expect(wire.REVOKE)
+    assert capd.silent(11), "granted though nothing is recorded"
+    assert enrolled.cli("start").returncode == 0
+    assert capd.expect(wire.GRANT)
+    enrolled.kill()
+    assert capd.closed()
+
+
+def test_an_orderly_end_revokes(enrolled):
+    uploadd, capd, record = begin(enrolled)
+    capd.expect(wire.GRANT)
+    enrolled.wait(lambda s: s["Outputs"], "it has read what its peers sent")
+    enrolled.stop()
+    assert capd.expect(wire.REVOKE)
+    assert uploadd.expect(wire.STOP).recording == record.recording
+    assert "stopped: streamsight-brokerd is stopping" in enrolled.log()
+
+
+def test_wrong_and_used_codes(build, stack, code):
+    used = code()
+    with Agent(build, url=stack.gateway.url, ca=stack.ca.cert_file) as other:
+        other.run()
+        done = other.cli("enroll", input="AAAA-BBBB-CCCC-DDDD\n")
+        assert done.returncode != 0 and "code" in done.stderr and "enrolment_code_invalid" in done.stderr
+        status = other.status()
+        assert status["State"] == "unenrolled" and "code" in status["LastError"]
+        other.enrol(used)
+        assert "code" not in other.status()["LastError"]
+        assert used not in other.log() and used.replace("-", "") not in other.log()
+        done = other.cli("enroll", input=code() + "\n")
+        assert done.returncode != 0 and "already enrolled" in done.stderr
+    with Agent(build, url=stack.gateway.url, ca=stack.ca.cert_file) as third:
+        third.run()
+        done = third.cli("enroll", input=used + "\n")
+        assert done.returncode != 0 and "enrolment_code_invalid" in done.stderr
+
+
+def test_stays_enrolled_over_a_restart(enrolled):
+    device = enrolled.status()["DeviceId"]
+    enrolled.stop()
+    enrolled.run()
+    assert enrolled.wait(lambda s: s["PolicyRevision"], "the policy is known")["DeviceId"] == device
+
+
+def test_another_control_plane_is_not_spoken_to(enrolled):
+    enrolled.stop()
+    enrolled.config["url"] = "https://127.0.0.1:1"
+    enrolled.run()
+    status = enrolled.status()
+    assert status["State"] == "unenrolled" and "enrol it anew" in status["LastError"]
+
+
+def test_an_expired_token_is_renewed(enrolled, stack):
+    uploadd, _, record = begin(enrolled)
+    device = enrolled.status()["DeviceId"]
+    first = Segment(record.recording, 0, b"x" * 100)
+    first.announce(uploadd)
+    first.upload(uploadd, stack.ca)
+    uploadd.expect(wire.RELEASE)
+    stack.postgres.sql("UPDATE streamsight.device_token SET expires_at = now() - interval '1 second' "
+                       f"WHERE device_id = '{device}'", dbname="streamsight")
+    second = Segment(record.recording, 1, b"y" * 100, first)
+    second.announce(uploadd)
+    second.upload(uploadd, stack.ca)
+    uploadd.expect(wire.RELEASE)
+    assert enrolled.status()["LastError"] == ""
+
+
+def test_a_revoked_device_says_so(enrolled, stack):
+    uploadd, _, record = begin(enrolled)
+    stack.apid.admin("device", "revoke", enrolled.status()["DeviceId"])
+    Segment(record.recording, 0, b"x").announce(uploadd)
+    status = enrolled.wait(lambda s: s["LastError"], "the refusal is reported")
+    assert "device_revoked" in status["LastError"]
+
+
+def test_a_failed_upload_is_tried_again(enrolled, stack):
+    uploadd, _, record = begin(enrolled)
+    segment = Segment(record.recording, 0, b"z" * 500)
+    segment.announce(uploadd)
+    uploadd.expect(wire.UPLOAD)
+    failed = time.monotonic()
+    uploadd.send(wire.FAILED, recording=record.recording, error=-71, http_status=503, text=b"the bucket answered 503")
+    status = enrolled.wait(lambda s: s["LastError"], "the failure is reported")
+    assert "the bucket answered 503" in status["LastError"] and status["State"] == "recording"
+    segment.upload(uploadd, stack.ca)
+    assert 0.4 < time.monotonic() - failed < 5, "not after a pause"
+    uploadd.expect(wire.RELEASE)
+    assert enrolled.wait(lambda s: not s["LastError"], "it is resolved")["LastUpload"] > 0
+
+
+@pytest.mark.parametrize("uploaded", [False, True])
+def test_a_restart_loses_nothing(enrolled, stack, uploaded, viewer):
+    """Killed before or after the upload: uploadd announces again, and it is finished."""
+    uploadd, _, record = begin(enrolled)
+    segment = Segment(record.recording, 0, b"kept" * 100)
+    segment.announce(uploadd)
+    order = uploadd.expect(wire.UPLOAD)
+    if uploaded:
+        segment.put(order, stack.ca)
+    enrolled.kill()
+    uploadd.close()
+
+    enrolled.run()
+    uploadd = enrolled.uploadd()
+    segment.announce(uploadd)
+    segment.upload(uploadd, stack.ca)
+    assert uploadd.expect(wire.RELEASE).recording == record.recording
+    uploadd.send(wire.FINISHED, recording=record.recording, n_segments=1)
+    enrolled.wait_log(f"Recording {text(record.recording)} is complete")
+    assert len(viewer(f"/v1/recordings/{text(record.recording)}/segments")["segments"]) == 1
+
+
+def test_a_completed_segment_is_released_again(enrolled, stack):
+    uploadd, _, record = begin(enrolled)
+    segment = Segment(record.recording, 0, b"done" * 100)
+    segment.announce(uploadd)
+    segment.upload(uploadd, stack.ca)
+    uploadd.expect(wire.RELEASE)
+    uploadd.close()
+    uploadd = enrolled.uploadd()
+    segment.announce(uploadd)
+    assert uploadd.expect(wire.RELEASE).recording == record.recording
+
+
+def test_a_recording_that_was_never_registered(enrolled, stack, viewer):
+    """uploadd holds a segment of a recording that an earlier brokerd could not tell of."""
+    uploadd, _, _ = begin(enrolled)
+    recording = uuid.uuid4().bytes
+    segment = Segment(recording, 0, b"orphan" * 10)
+    segment.announce(uploadd)
+    order = segment.upload(uploadd, stack.ca)
+    assert text(recording) in order.url
+    assert uploadd.expect(wire.RELEASE).recording == recording
+
+
+def test_an_outage_of_the_control_plane(enrolled, stack):
+    uploadd, _, record = begin(enrolled)
+    enrolled.wait(lambda s: s["State"] == "recording", "it records")
+    stack.apid.stop()
+    try:
+        segment = Segment(record.recording, 0, b"waits")
+        segment.announce(uploadd)
+        status = enrolled.wait(lambda s: s["LastError"], "the outage is reported")
+        assert status["State"] == "recording", "an outage must not end a recording"
+    finally:
+        stack.apid.run()
+    assert enrolled.cli("flush").returncode == 0
+    uploadd.expect(wire.FLUSH)
+    segment.upload(uploadd, stack.ca)
+    uploadd.expect(wire.RELEASE)
+    enrolled.wait(lambda s: not s["LastError"], "it is resolved")
+
+
+def test_an_unpinned_bucket_gets_nothing(agent, code, stack):
+    agent.config["hosts"] = "elsewhere.example.org"
+    agent.run()
+    agent.enrol(code())
+    uploadd, _, record = begin(agent)
+    Segment(record.recording, 0, b"secret").announce(uploadd)
+    status = agent.wait(lambda s: "pinned" in s["LastError"], "it is reported")
+    assert stack.s3.host in status["LastError"] and "agent.conf" in status["LastError"]
+    assert "is not pinned" in agent.log()
+    agent.wait_log("Nothing is uploaded")
+    with pytest.raises(TimeoutError):
+        uploadd.expect(wire.UPLOAD, timeout=3)
+
+
+def test_local_limits_win(agent, code, stack):
+    agent.config.update(recording="manual", fps=2)
+    agent.run()
+    agent.enrol(code())
+    agent.wait(lambda s: s["PolicyRevision"], "the policy is known")
+    uploadd = agent.uploadd()
+    assert uploadd.silent(1), "recorded though agent.conf says manual"
+    assert agent.status()["State"] == "idle"
+    assert agent.cli("start").returncode == 0
+    assert uploadd.expect(wire.RECORD).frame_interval == 500000000
+    assert agent.capd().expect(wire.GRANT).min_interval == 500000000
+    assert agent.status()["Reason"] == "manual"
+    agent.stop()
+    agent.config["recording"] = "off"
+    agent.run()
+    agent.wait(lambda s: s["PolicyRevision"], "the policy is known")
+    done = agent.cli("start")
+    assert done.returncode != 0 and "Recording=off in agent.conf" in done.stderr
+
+
+def test_the_policy_can_stop_it(agent, company, code, stack):
+    agent.run()
+    agent.enrol(code(company))
+    uploadd, capd, record = begin(agent)
+    capd.expect(wire.GRANT)
+    stack.apid.admin("policy", "set", "--company", company, "--recording", "off")
+    agent.cli("flush")  # asks for the policy at once
+    assert uploadd.expect(wire.STOP).recording == record.recording
+    assert capd.expect(wire.REVOKE)
+    done = agent.cli("start")
+    assert done.returncode != 0 and "policy forbids it" in done.stderr
+
+
+def test_a_new_uploadd_gets_a_new_recording(enrolled):
+    uploadd, capd, record = begin(enrolled)
+    capd.expect(wire.GRANT)
+    uploadd.close()
+    assert capd.expect(wire.REVOKE)
+    status = enrolled.wait(lambda s: s["State"] == "degraded", "the loss is reported")
+    assert "streamsight-uploadd" in status["LastError"] and status["Recording"] == ""
+    uploadd = enrolled.uploadd()
+    again = uploadd.expect(wire.RECORD)
+    assert again.recording != record.recording
+    assert capd.expect(wire.GRANT)
+    assert enrolled.wait(lambda s: s["State"] == "recording", "it records")["LastError"] == ""
+
+
+def test_what_hinders_capture_is_reported(enrolled):
+    uploadd, capd, _ = begin(enrolled)
+    capd.expect(wire.GRANT)
+    uploadd.socket.send(wire.pack_stats(recording=1, text="Virtual-1 cannot be read"))
+    status = enrolled.wait(lambda s: s["State"] == "degraded", "it is reported")
+    assert status["LastError"] == "Virtual-1 cannot be read"
+    uploadd.socket.send(wire.pack_stats(recording=1, pending_segments=2, pending_bytes=1000))
+    status = enrolled.wait(lambda s: s["State"] == "recording", "it is resolved")
+    assert (status["SpoolSegments"], status["SpoolBytes"]) == (2, 1000)
+    capd.send(wire.STATUS, n_cards=0)
+    assert "graphics card" in enrolled.wait(lambda s: s["State"] == "degraded", "it is reported")["LastError"]
+    capd.close()
+    enrolled.wait(lambda s: "cannot be reached" in s["LastError"], "the loss is reported")
+    capd = enrolled.capd()
+    capd.expect(wire.GRANT)
+    capd.send(wire.STATUS, n_cards=1, n_outputs=1, grant_expires=1)
+    enrolled.wait(lambda s: s["State"] == "recording", "it is resolved")
+
+
+def test_capd_must_be_the_listener_that_systemd_made(enrolled):
+    """A control socket of somebody else's gets no grant."""
+    os.unlink(enrolled.control_path)
+    script = ("import socket,sys\ns=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET)\ns.bind(sys.argv[1])\ns.listen()\n"
+              "print('ready',flush=True)\nc,_=s.accept()\nc.settimeout(5)\nprint(len(c.recv(100)),flush=True)")
+    os.chmod(enrolled.dir, 0o777)
+    with subprocess.Popen(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "/usr/bin/python3", "-c",
+                           script, enrolled.control_path], stdout=subprocess.PIPE, text=True) as impostor:
+        assert impostor.stdout.readline() == "ready\n"
+        uploadd = enrolled.uploadd()
+        uploadd.expect(wire.RECORD)
+        status = enrolled.wait(lambda s: "streamsight-capd" in s["LastError"], "the refusal is reported")
+        assert "cannot be reached (Operation not permitted)" in status["LastError"] and status["State"] == "degraded"
+        assert impostor.stdout.readline() == "0\n", "an impostor was sent something"

@@ -1,0 +1,201 @@
+"""brokerd without a control plane: its interface, its peers, its files, and what it says when something is wrong."""
+
+import json
+import os
+import socket
+import stat
+import struct
+import subprocess
+
+from . import wire
+
+PROPERTIES = {"State": "s", "Recording": "s", "RecordingSince": "t", "Reason": "s", "Company": "s", "DeviceId": "s",
+              "Employee": "s", "PolicyRevision": "t", "BucketHost": "s", "Outputs": "a(usuu)", "SpoolSegments": "u",
+              "SpoolBytes": "t", "LastUpload": "t", "LastError": "s", "Version": "s"}
+
+
+def test_the_interface(lone):
+    lone.run()
+    text = lone.busctl("introspect", "org.streamsight.Agent1", "/org/streamsight/Agent1", "org.streamsight.Agent1")
+    rows = [line.split() for line in text.splitlines() if line.startswith(".")]
+    members = {(row[1], row[0].lstrip(".")): row for row in rows}
+    for name, signature in PROPERTIES.items():
+        row = members["property", name]
+        assert row[2] == signature
+        assert row[-1] == ("const" if name == "Version" else "emits-change"), name
+    assert len(members) == len(PROPERTIES) + 4 + 3
+    assert {name for kind, name in members if kind == "method"} == {"Enroll", "Start", "Stop", "Flush"}
+    assert {name for kind, name in members if kind == "signal"} == {"RecordingStarted", "RecordingStopped",
+                                                                    "UploadFailed"}
+
+
+def test_anyone_may_read(lone):
+    lone.run()
+    done = lone.cli("status", user="nobody")
+    assert done.returncode == 0 and "unenrolled" in done.stdout
+    assert json.loads(lone.cli("status", "--json", user="nobody").stdout)["State"] == "unenrolled"
+
+
+def test_nobody_without_polkit_but_root(lone):
+    """There is no polkit on this bus: that is a refusal, and it says so."""
+    lone.run()
+    for command in ("start", "stop", "flush"):
+        done = lone.cli(command, user="nobody")
+        assert done.returncode != 0 and "polkit" in done.stderr, done.stderr
+        done = lone.cli(command)
+        assert done.returncode != 0 and "not enrolled" in done.stderr, done.stderr
+    done = lone.cli("enroll", user="nobody", input="ABCD\n")
+    assert done.returncode != 0 and "polkit" in done.stderr
+
+
+def test_without_an_address(lone):
+    lone.config["url"] = ""
+    lone.run()
+    assert "No control plane is configured" in lone.status()["LastError"]
+    assert "agent.conf" in lone.status()["LastError"]
+    done = lone.cli("enroll", input="ABCD-EFGH\n")
+    assert done.returncode != 0 and "URL=" in done.stderr
+
+
+def test_unreachable_control_plane(lone):
+    lone.run()
+    done = lone.cli("enroll", input="ABCD-EFGH\n")
+    assert done.returncode != 0 and "cannot be reached" in done.stderr
+    status = lone.status()
+    assert status["State"] == "unenrolled" and "cannot be reached" in status["LastError"]
+    assert "https://127.0.0.1:1" in lone.log()
+    assert "ABCD" not in lone.log()
+
+
+def test_no_code_at_all(lone):
+    lone.run()
+    done = lone.cli("enroll", input="--..--\n")
+    assert done.returncode != 0 and "no enrolment code" in done.stderr
+    done = lone.cli("enroll", input="")
+    assert done.returncode != 0 and "standard input" in done.stderr
+    done = lone.cli("enroll", "ABCD-EFGH")
+    assert done.returncode != 0 and "not an argument" in done.stderr
+
+
+def refuses_to_start(lone, saying):
+    assert lone.launch().wait(20) != 0
+    assert saying in lone.log(), lone.log()
+
+
+def test_wrong_configuration(lone):
+    lone.config["recording"] = "sometimes"
+    refuses_to_start(lone, "[Capture] Recording= has an invalid value")
+    lone.config.update(recording="off", fps=0)
+    refuses_to_start(lone, "MaxFramesPerSecond= is out of range")
+    lone.config.update(fps=5, url="http://api.example.org")
+    refuses_to_start(lone, "must be an https URL")
+    lone.config.update(url="https://api.example.org", ca="/nowhere.pem")
+    refuses_to_start(lone, "/nowhere.pem")
+
+
+def test_a_key_that_others_can_read_is_not_used(lone):
+    device = lone.state / "device.json"
+    device.write_text(json.dumps({"device_id": "0b9e5ad0-4c4b-4f0e-9a5e-2f1d7b1c0a11", "company": "Example Corp",
+                                  "url": "https://127.0.0.1:1"}))
+    device.chmod(0o600)
+    key = lone.state / "device.key"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key],
+                   check=True, capture_output=True)
+    key.chmod(0o640)
+    refuses_to_start(lone, "Cannot read this device's key")
+    key.chmod(0o600)
+    key.write_text("no key")
+    refuses_to_start(lone, "Bad message")
+    key.unlink()
+    refuses_to_start(lone, "Cannot read this device's key")
+
+
+def test_the_key_is_kept_private(lone):
+    """Made before the control plane is asked, readable by nobody else, and not in a core."""
+    lone.run()
+    lone.cli("enroll", input="ABCD-EFGH\n")
+    key = lone.state / "device.key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert key.read_text().startswith("-----BEGIN PRIVATE KEY-----")
+    before = key.read_bytes()
+    lone.cli("enroll", input="ABCD-EFGH\n")
+    assert key.read_bytes() == before, "a lost answer must be asked for again with the same key"
+    with open(f"/proc/{lone.pid}/limits") as limits:
+        line, = (line for line in limits if line.startswith("Max core file size"))
+    assert line.split()[4:6] == ["0", "0"]
+    # Nobody but root may look: a process that is not dumpable has its /proc owned by root (proc(5)). Being root
+    # already, it shows in that even the same uid without capabilities may not read it.
+    done = subprocess.run(["setpriv", "--bounding-set=-all", "--inh-caps=-all", "head", "-c1",
+                           f"/proc/{lone.pid}/environ"], capture_output=True)
+    assert done.returncode != 0
+
+
+def test_another_user_is_no_peer(lone):
+    lone.run()
+    script = ("import socket,sys\ns=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET)\ns.connect(sys.argv[1])\n"
+              "s.settimeout(5)\nsys.exit(0 if s.recv(100)==b'' else 1)")
+    done = subprocess.run(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "/usr/bin/python3", "-c",
+                           script, lone.broker_path], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    lone.wait_log("Refused a connection to broker.sock from user 65534")
+    assert lone.status()["State"] == "unenrolled"
+
+
+def hostile(lone, saying, *datagrams, fds=()):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as peer:
+        peer.connect(str(lone.broker_path))
+        peer.settimeout(5)
+        assert len(peer.recv(100)) == 8
+        for datagram in datagrams:
+            socket.send_fds(peer, [datagram], list(fds) if datagram is datagrams[-1] else [])
+        assert peer.recv(100) == b""
+    lone.wait_log(saying)
+
+
+def test_what_no_peer_may_say(lone):
+    lone.run()
+    hello = wire.pack(wire.HELLO, version=1)
+    ready = wire.pack(wire.SEGMENT_READY, recording=b"r" * 16, size=100, sha256=b"s" * 32, previous_sha256=b"p" * 32,
+                      md5=b"m" * 16, start_realtime=1, end_realtime=2)
+    hostile(lone, "SEGMENT_READY is not permitted now", ready)
+    hostile(lone, "speaks version 2", wire.pack(wire.HELLO, version=2))
+    hostile(lone, f"SEGMENT_READY has {len(ready) - 1} bytes", hello, ready[:-1])
+    hostile(lone, f"SEGMENT_READY has {len(ready) + 4} bytes", hello, ready + b"\0" * 4)
+    hostile(lone, "unknown type 0x999", hello, struct.pack("=II", 0x999, 0))
+    hostile(lone, "unknown type 0x301", hello, wire.pack(wire.RECORD, recording=b"r" * 16, device=b"d" * 16))
+    hostile(lone, "SEGMENT_READY came with 1 descriptors", hello, ready, fds=[0])
+    hostile(lone, "SEGMENT_READY was refused", hello, wire.pack(
+        wire.SEGMENT_READY, recording=b"r" * 16, size=1 << 30, sha256=b"s" * 32, previous_sha256=b"p" * 32,
+        md5=b"m" * 16, start_realtime=1, end_realtime=2))
+    hostile(lone, "STATS was refused", hello, wire.pack_stats(text="x" * 256))
+    hostile(lone, "FAILED was refused", hello, wire.pack(wire.FAILED, recording=b"r" * 16, text=b"x" * 256))
+    assert lone.status()["State"] == "unenrolled"
+    descriptors = len(os.listdir(f"/proc/{lone.pid}/fd"))
+    for _ in range(50):
+        hostile(lone, "unknown type", hello, struct.pack("=II", 0x999, 0), fds=[0, 0, 0])
+    assert len(os.listdir(f"/proc/{lone.pid}/fd")) <= descriptors
+
+
+def test_does_not_end_by_the_bus_name_of_another(lone):
+    """A second instance finds the name taken and ends."""
+    lone.run()
+    first = lone._process
+    assert lone.launch().wait(20) != 0
+    assert "not another instance running" in lone.log()
+    lone._process = first
+    assert lone.status()["State"] == "unenrolled"
+
+
+def test_ends_when_the_bus_does(lone):
+    lone.run()
+    process, lone._process = lone._process, None
+    lone._bus.stop()
+    assert process.wait(20) != 0
+
+
+def test_log_level(lone):
+    lone.run()
+    path = ("org.streamsight.Agent1", "/org/freedesktop/LogControl1", "org.freedesktop.LogControl1")
+    assert '"info"' in lone.busctl("get-property", *path, "LogLevel")
+    lone.busctl("set-property", *path, "LogLevel", "s", "debug")
+    assert '"debug"' in lone.busctl("get-property", *path, "LogLevel")

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The other end of capd's sockets, for tests: does as it is told, also what it should not, and prints one
+ * line of "key=value" words for each answer. It runs as the user that the socket is for, and knows nothing
+ * but wire.h: not the code that capd is made of. */
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/dma-buf.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "cleanup.h"
+#include "wire.h"
+
+#define TIMEOUT_MS 20000
+
+typedef struct Answer {
+        union {
+                uint32_t type;
+                struct wire_hello hello;
+                struct wire_outputs outputs;
+                struct wire_frame frame;
+                struct wire_frame_none none;
+                struct wire_control_status status;
+        };
+        size_t size;
+        int fds[WIRE_FRAME_FDS_MAX];
+        uint32_t n_fds;
+} Answer;
+
+static void usage(void) {
+        fputs("usage: frameprobe SOCKET COMMAND…\n"
+              "  outputs                        lists the outputs\n"
+              "  next OUTPUT [COUNT [WAIT_MS]]  asks for frames\n"
+              "  count OUTPUTS ROUNDS WAIT_MS   asks for frames of outputs 0 to OUTPUTS - 1, and counts the answers\n"
+              "  dump OUTPUT FILE               asks for a frame and writes its first plane's rows, without padding\n"
+              "  write OUTPUT                   asks for a frame and tries to change it\n"
+              "  grant OUTPUTS INTERVAL_MS LIFETIME_MS | revoke | status\n"
+              "  raw HEX [N_FDS]                sends these bytes after HELLO, with so many descriptors; @N: N zeros\n"
+              "  rude HEX [N_FDS]               the same instead of HELLO\n"
+              "  hold SECONDS                   stays connected\n",
+              stderr);
+        exit(2);
+}
+
+static _noreturn_ void fail(const char *what) {
+        printf("failed=%s errno=%d (%s)\n", what, errno, strerror(errno));
+        exit(1);
+}
+
+static unsigned long number(const char *text) {
+        char *end;
+        unsigned long n = strtoul(text, &end, 0);
+
+        if (*end || end == text)
+                usage();
+        return n;
+}
+
+static uint64_t now(void) {
+        struct timespec t;
+
+        clock_gettime(CLOCK_BOOTTIME, &t);
+        return (uint64_t) t.tv_sec * UINT64_C(1000000000) + (uint64_t) t.tv_nsec;
+}
+
+static void say(int fd, const void *message, size_t size, int n_fds) {
+        struct iovec iovec = { (void *) message, size };
+        union {
+                struct cmsghdr header;
+                uint8_t bytes[CMSG_SPACE(sizeof(int) * 64)];
+        } control = {};
+        struct msghdr msghdr = { .msg_iov = &iovec, .msg_iovlen = 1 };
+
+        if (n_fds > 0) {
+                control.header = (struct cmsghdr){ CMSG_LEN(sizeof(int) * (size_t) n_fds), SOL_SOCKET,
+                                                   SCM_RIGHTS };
+                msghdr.msg_control = &control;
+                msghdr.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t) n_fds);
+                for (int i = 0; i < n_fds; i++)
+                        memcpy(CMSG_DATA(&control.header) + i * (int) sizeof(int), &(int){ STDIN_FILENO },
+                               sizeof(int));
+        }
+        if (sendmsg(fd, &msghdr, MSG_NOSIGNAL) != (ssize_t) size)
+                fail("send");
+}
+
+/* False: capd closed the connection. */
+static bool hear(int fd, Answer *ret) {
+        struct pollfd p = { fd, POLLIN, 0 };
+        struct iovec iovec = { ret, offsetof(Answer, size) };
+        union {
+                struct cmsghdr header;
+                uint8_t bytes[CMSG_SPACE(sizeof(int) * WIRE_FRAME_FDS_MAX)];
+        } control;
+        struct msghdr msghdr = {
+                .msg_iov = &iovec,
+                .msg_iovlen = 1,
+                .msg_control = &control,
+                .msg_controllen = sizeof(control),
+        };
+
+        ret->n_fds = 0;
+        if (poll(&p, 1, TIMEOUT_MS) == 0)
+                fail("silence");
+        ssize_t n = recvmsg(fd, &msghdr, MSG_CMSG_CLOEXEC);
+        if (n < 0 && errno != ECONNRESET)
+                fail("receive");
+        if (n <= 0)
+                return false;
+        if (msghdr.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+                fail("truncated");
+        ret->size = (size_t) n;
+        struct cmsghdr *c = CMSG_FIRSTHDR(&msghdr);
+        if (c && c->cmsg_type == SCM_RIGHTS) {
+                ret->n_fds = (uint32_t) ((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+                memcpy(ret->fds, CMSG_DATA(c), ret->n_fds * sizeof(int));
+        }
+        return true;
+}
+
+static void answer_close(Answer *answer) {
+        for (uint32_t i = 0; i < answer->n_fds; i++)
+                close(answer->fds[i]);
+        answer->n_fds = 0;
+}
+
+static int probe_connect(const char *path) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+        snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+        if (fd < 0 || connect(fd, (const struct sockaddr *) &address, sizeof(address)) < 0)
+                fail("connect");
+        return fd;
+}
+
+/* Every row of the first plane's source rectangle, without padding. The sum makes a change visible. */
+static uint64_t read_picture(const Answer *answer, FILE *to) {
+        const struct wire_plane *plane = &answer->frame.planes[0];
+        size_t size = plane->offsets[0] + (size_t) plane->pitches[0] * plane->height;
+        int fd = answer->fds[plane->fds[0]];
+        struct dma_buf_sync sync = { DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ };
+        uint64_t sum = 0;
+
+        if (lseek(fd, 0, SEEK_END) < (off_t) size)
+                fail("the dma-buf is smaller than its description");
+        const uint8_t *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+        if (map == MAP_FAILED)
+                fail("mmap");
+        if (ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync) < 0)
+                fail("DMA_BUF_IOCTL_SYNC");
+        for (uint32_t y = 0; y < plane->height; y++) {
+                const uint8_t *row = map + plane->offsets[0] + (size_t) y * plane->pitches[0];
+                const uint32_t *pixels = (const void *) row;
+                for (uint32_t x = 0; x < plane->width; x++)
+                        sum = sum * 31 + pixels[x];
+                if (to && fwrite(row, 4, plane->width, to) != plane->width)
+                        fail("write");
+        }
+        sync.flags = DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ;
+        ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync);
+        munmap((void *) map, size);
+        return sum;
+}
+
+static void print_frame(const Answer *answer) {
+        const struct wire_frame *f = &answer->frame;
+        const struct wire_plane *p = &f->planes[0];
+
+        printf("frame output=%u sequence=%" PRIu64 " time=%" PRIu64 " identity=%016" PRIx64
+               " width=%u height=%u memory=%u n_fds=%u received_fds=%u n_planes=%u plane=%u type=%u"
+               " format=%.4s modifier=%#" PRIx64
+               " n_memory=%u pitch=%u offset=%u fb_width=%u fb_height=%u"
+               " src=%u,%u,%u,%u crtc=%d,%d,%u,%u",
+               f->output, f->sequence, f->time, f->identity, f->width, f->height, f->memory, f->n_fds,
+               answer->n_fds, f->n_planes, p->plane_id, p->type, (const char *) &p->format, p->modifier,
+               p->n_memory, p->pitches[0], p->offsets[0], p->width, p->height, p->src_x >> 16,
+               p->src_y >> 16, p->src_w >> 16, p->src_h >> 16, p->crtc_x, p->crtc_y, p->crtc_w, p->crtc_h);
+}
+
+static void print_answer(const Answer *a) {
+        switch (a->type) {
+        case WIRE_FRAME_OUTPUTS:
+                printf("outputs n=%u\n", a->outputs.n_outputs);
+                for (uint32_t i = 0; i < a->outputs.n_outputs; i++) {
+                        const struct wire_output *o = &a->outputs.outputs[i];
+                        printf("output id=%u name=%s driver=%s width=%u height=%u refresh_mhz=%u\n", o->id,
+                               o->name, o->driver, o->width, o->height, o->refresh_mhz);
+                }
+                break;
+        case WIRE_FRAME_NONE:
+                printf("none output=%u reason=%u format=%#x modifier=%#" PRIx64 " not_before=%" PRIu64 "\n",
+                       a->none.output, a->none.reason, a->none.format, a->none.modifier, a->none.not_before);
+                break;
+        case WIRE_CONTROL_STATUS:
+                printf("status n_cards=%u n_outputs=%u last_reason=%u left_ms=%" PRId64 " frames=%" PRIu64
+                       " refusals=%" PRIu64 "\n",
+                       a->status.n_cards, a->status.n_outputs, a->status.last_reason,
+                       a->status.grant_expires > 0 ? (int64_t) (a->status.grant_expires - now()) / 1000000
+                                                   : 0,
+                       a->status.frames, a->status.refusals);
+                break;
+        case WIRE_FRAME_FRAME:
+                print_frame(a);
+                puts("");
+                break;
+        default:
+                printf("unknown type=%#x\n", a->type);
+        }
+}
+
+/* Sends and prints the answer; the answer's descriptors are the caller's. */
+static void ask(int fd, const void *message, size_t size, Answer *ret) {
+        say(fd, message, size, 0);
+        if (!hear(fd, ret)) {
+                puts("closed");
+                exit(0);
+        }
+}
+
+static void next(int fd, uint32_t output, Answer *ret) {
+        const struct wire_frame_next message = { WIRE_FRAME_NEXT, output, 0 };
+
+        ask(fd, &message, sizeof(message), ret);
+}
+
+static void do_next(int fd, uint32_t output, unsigned count, unsigned wait_ms) {
+        for (unsigned i = 0; i < count; i++) {
+                Answer answer;
+
+                next(fd, output, &answer);
+                if (answer.type == WIRE_FRAME_FRAME) {
+                        print_frame(&answer);
+                        printf(" sum=%016" PRIx64 "\n", read_picture(&answer, NULL));
+                } else
+                        print_answer(&answer);
+                answer_close(&answer);
+                if (i + 1 < count)
+                        usleep(wait_ms * 1000);
+        }
+}
+
+static void do_count(int fd, uint32_t outputs, unsigned rounds, unsigned wait_ms) {
+        unsigned frames = 0, nones[_WIRE_REASON_MAX] = {};
+
+        for (unsigned i = 0; i < rounds; i++) {
+                for (uint32_t output = 0; output < outputs; output++) {
+                        Answer answer;
+
+                        next(fd, output, &answer);
+                        if (answer.type == WIRE_FRAME_FRAME)
+                                frames++;
+                        else if (answer.type == WIRE_FRAME_NONE && answer.none.reason < _WIRE_REASON_MAX)
+                                nones[answer.none.reason]++;
+                        answer_close(&answer);
+                }
+                usleep(wait_ms * 1000);
+        }
+        printf("count frames=%u no_grant=%u too_soon=%u off=%u\n", frames, nones[WIRE_REASON_NO_GRANT],
+               nones[WIRE_REASON_TOO_SOON], nones[WIRE_REASON_OFF]);
+}
+
+static void do_dump(int fd, uint32_t output, const char *path) {
+        Answer answer;
+
+        next(fd, output, &answer);
+        print_answer(&answer);
+        if (answer.type != WIRE_FRAME_FRAME)
+                return;
+        _cleanup_fclose_ FILE *to = fopen(path, "w");
+        if (!to)
+                fail("open");
+        read_picture(&answer, to);
+}
+
+/* A picture that its receiver can change would be a way to draw on the screen. */
+static void do_write(int fd, uint32_t output) {
+        Answer answer;
+
+        next(fd, output, &answer);
+        print_answer(&answer);
+        if (answer.type != WIRE_FRAME_FRAME)
+                return;
+        printf("mode=%s", (fcntl(answer.fds[0], F_GETFL) & O_ACCMODE) == O_RDONLY ? "read" : "write");
+        void *map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, answer.fds[0], 0);
+        printf(" writable_map=%s", map == MAP_FAILED ? "refused" : "allowed");
+        map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, answer.fds[0], 0);
+        printf(" mprotect=%s\n", mprotect(map, 4096, PROT_READ | PROT_WRITE) < 0 ? "refused" : "allowed");
+}
+
+static void do_raw(int fd, const char *hex, int n_fds) {
+        static uint8_t bytes[70000];
+        size_t size = hex[0] == '@' ? number(hex + 1) : strlen(hex) / 2;
+        Answer answer;
+
+        if (size > sizeof(bytes) || n_fds > 64)
+                usage();
+        for (size_t i = 0; i < size && hex[0] != '@'; i++)
+                if (sscanf(hex + 2 * i, "%2hhx", &bytes[i]) != 1)
+                        usage();
+        say(fd, bytes, size, n_fds);
+        if (!hear(fd, &answer))
+                puts("closed");
+        else
+                print_answer(&answer);
+}
+
+static void hello(int fd) {
+        const struct wire_hello mine = { WIRE_HELLO, WIRE_VERSION };
+        Answer answer;
+
+        if (!hear(fd, &answer)) {
+                puts("closed");
+                exit(0);
+        }
+        if (answer.size != sizeof(mine) || memcmp(&answer.hello, &mine, sizeof(mine)) != 0)
+                fail("hello");
+        say(fd, &mine, sizeof(mine), 0);
+}
+
+int main(int argc, char *argv[]) {
+        static Answer answer;
+
+        if (argc < 3)
+                usage();
+        const char *command = argv[2];
+        char **arguments = argv + 3;
+        int n = argc - 3;
+
+        setvbuf(stdout, NULL, _IOLBF, 0);
+        _cleanup_close_ int fd = probe_connect(argv[1]);
+        if (strcmp(command, "rude") == 0 && n >= 1) {
+                hear(fd, &answer);
+                do_raw(fd, arguments[0], n > 1 ? (int) number(arguments[1]) : 0);
+                return 0;
+        }
+        hello(fd);
+
+        if (strcmp(command, "outputs") == 0) {
+                const struct wire_plain message = { WIRE_FRAME_OUTPUTS_GET, 0 };
+                ask(fd, &message, sizeof(message), &answer);
+                print_answer(&answer);
+        } else if (strcmp(command, "next") == 0 && n >= 1)
+                do_next(fd, (uint32_t) number(arguments[0]), n > 1 ? (unsigned) number(arguments[1]) : 1,
+                        n > 2 ? (unsigned) number(arguments[2]) : 0);
+        else if (strcmp(command, "count") == 0 && n == 3)
+                do_count(fd, (uint32_t) number(arguments[0]), (unsigned) number(arguments[1]),
+                         (unsigned) number(arguments[2]));
+        else if (strcmp(command, "dump") == 0 && n == 2)
+                do_dump(fd, (uint32_t) number(arguments[0]), arguments[1]);
+        else if (strcmp(command, "write") == 0 && n == 1)
+                do_write(fd, (uint32_t) number(arguments[0]));
+        else if (strcmp(command, "grant") == 0 && n == 3) {
+                const struct wire_control_grant message = {
+                        .type = WIRE_CONTROL_GRANT,
+                        .outputs = number(arguments[0]),
+                        .min_interval = number(arguments[1]) * 1000000,
+                        .expires = now() + number(arguments[2]) * 1000000,
+                };
+                ask(fd, &message, sizeof(message), &answer);
+                print_answer(&answer);
+        } else if (strcmp(command, "revoke") == 0 || strcmp(command, "status") == 0) {
+                const struct wire_plain message = { command[0] == 'r' ? WIRE_CONTROL_REVOKE
+                                                                      : WIRE_CONTROL_STATUS_GET,
+                                                    0 };
+                ask(fd, &message, sizeof(message), &answer);
+                print_answer(&answer);
+        } else if (strcmp(command, "raw") == 0 && n >= 1)
+                do_raw(fd, arguments[0], n > 1 ? (int) number(arguments[1]) : 0);
+        else if (strcmp(command, "hold") == 0 && n == 1) {
+                struct pollfd p = { fd, POLLIN, 0 };
+                puts("holding");
+                puts(poll(&p, 1, (int) number(arguments[0]) * 1000) > 0 ? "closed" : "open");
+        } else
+                usage();
+        return 0;
+}

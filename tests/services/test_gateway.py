@@ -1,0 +1,138 @@
+"""The shipped gateway: what it refuses, bounds and tells apid."""
+
+import http.server
+import json
+import socket
+import ssl
+import threading
+import time
+
+import pytest
+import requests
+
+from services import names
+from services.ca import CertificateAuthority
+from services.faultserver import FaultServer
+from services.gateway import Gateway
+
+
+class _Witness(http.server.BaseHTTPRequestHandler):
+    """An upstream that says what reached it."""
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def _say(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = json.dumps({"path": self.path, "headers": dict(self.headers.items())}).encode()
+        self.send_response(409 if self.path == "/v1/conflict" else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = _say
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def witnessed(ca, services):
+    """A gateway of its own before the witness, so that it can be flooded."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Witness) as upstream:
+        threading.Thread(target=upstream.serve_forever, daemon=True).start()
+        gateway = Gateway(services.run_dir / "gw-witness", ca, upstream.server_port)
+        gateway.start()
+        yield gateway
+        gateway.stop()
+        upstream.shutdown()
+
+
+def tls(port, version, name=names.API):
+    """The protocol a client that offers only this version gets. ssl.SSLError if it is refused."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_ciphers("ALL:@SECLEVEL=0")  # else OpenSSL's own policy refuses before the server is asked
+    context.minimum_version = context.maximum_version = version
+    with socket.create_connection(("127.0.0.1", port)) as s, context.wrap_socket(s, server_hostname=name) as t:
+        return t.version()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_gateway_refuses_tls_before_1_2(gateway, ca):
+    with FaultServer(ca.issue("old-tls"), tls_maximum=ssl.TLSVersion.TLSv1_1) as old:
+        assert tls(old.port, ssl.TLSVersion.TLSv1_1) == "TLSv1.1"  # the client could
+    for version in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
+        with pytest.raises(ssl.SSLError, match="(?i)protocol.version"):
+            tls(gateway.port, version)
+    assert tls(gateway.port, ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
+    assert tls(gateway.port, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
+
+
+def test_gateway_tells_the_truth_about_the_client(witnessed, http):
+    lies = {"X-Forwarded-For": "203.0.113.9", "X-Request-Id": "chosen", "X-Real-IP": "203.0.113.9",
+            "Forwarded": "for=203.0.113.9", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "example.org"}
+    answer = http.get(witnessed.url + "/v1/thing?token=secret", headers=lies)
+    seen = {k.lower(): v for k, v in answer.json()["headers"].items()}
+    assert seen["x-forwarded-for"] == "127.0.0.1" and seen["x-forwarded-proto"] == "https"
+    assert len(seen["x-request-id"]) == 32 and answer.headers["X-Request-Id"] == seen["x-request-id"]
+    assert not {"x-real-ip", "forwarded", "x-forwarded-host"} & seen.keys()
+    end = time.monotonic() + 10  # nginx writes the line after it has answered
+    while seen["x-request-id"] not in witnessed.access_log.read_text():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert "secret" not in witnessed.access_log.read_text()
+
+
+def test_gateway_answers(witnessed, http):
+    answer = http.get(witnessed.url + "/v1/thing")
+    assert answer.headers["Strict-Transport-Security"].startswith("max-age=63072000")
+    assert answer.headers["Server"] == "nginx"
+    assert "Retry-After" not in answer.headers
+    conflict = http.get(witnessed.url + "/v1/conflict")
+    assert conflict.status_code == 409 and conflict.json()["path"] == "/v1/conflict"  # apid's own errors pass
+    missing = http.get(witnessed.url + "/elsewhere")
+    assert missing.status_code == 404 and missing.json()["status"] == 404
+    assert missing.headers["Content-Type"] == "application/problem+json"
+    assert missing.headers["Strict-Transport-Security"]
+
+
+def test_gateway_bounds_bodies(witnessed, http):
+    fits = http.post(witnessed.url + "/v1/thing", data=b"x" * 65536)
+    assert fits.status_code == 200
+    large = http.post(witnessed.url + "/v1/thing", data=b"x" * 65537)
+    assert large.status_code == 413 and large.json()["status"] == 413
+
+
+def test_gateway_limits_rates(witnessed, http):
+    statuses = []
+    while 429 not in statuses and len(statuses) < 500:
+        refused = http.post(witnessed.url + "/v1/devices/enroll", data=b"{}")
+        statuses.append(refused.status_code)
+    assert statuses[:50] == [200] * 50 and statuses[-1] == 429
+    assert refused.headers["Retry-After"] == "5" and refused.json()["status"] == 429
+    assert http.get(witnessed.url + "/v1/thing").status_code == 200  # the others are not held up
+
+
+def test_gateway_without_apid(ca, http, services):
+    gateway = Gateway(services.run_dir / "gw-alone", ca, 1)  # tcpmux: nobody listens there
+    gateway.start()
+    try:
+        answer = http.get(gateway.url + "/v1/thing")
+        assert answer.status_code == 502 and answer.json()["status"] == 502
+        assert answer.headers["Retry-After"] == "10"
+    finally:
+        gateway.stop()
+
+
+def test_gateway_with_bad_certificates(ca, http, services, tmp_path):
+    wrong = CertificateAuthority(tmp_path / "wrong").issue("api")
+    for certificate, why in ((ca.issue("expired", expired=True), "expired"), (wrong, "unable to get local issuer|unknown"),
+                             (ca.issue("other", ["DNS:other.example.org"]), "doesn't match|mismatch")):
+        gateway = Gateway(services.run_dir / "gw-bad", ca, 1, certificate)
+        gateway.start()
+        try:
+            with pytest.raises(requests.exceptions.SSLError, match=why):
+                http.get(gateway.url + "/v1/thing")
+        finally:
+            gateway.stop()

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "draw.h"
+#include "encoder.h"
+#include "reference.h"
+#include "segment-canvas.h"
+
+/* A screen of one output, encoded and decoded again. */
+typedef struct Screen {
+        uint32_t width, height;
+        uint32_t *pixels;
+        Encoder *encoder;
+        SegmentCanvas canvas;
+} Screen;
+
+static void screen_init(Screen *screen, uint32_t width, uint32_t height) {
+        *screen = (Screen){ width, height, calloc((size_t) width * height, 4) };
+        assert_return_code(encoder_new(&screen->encoder, 85), 0);
+        assert_return_code(segment_canvas_init(&screen->canvas, width, height), 0);
+        /* Smooth here, noisy there. */
+        for (uint32_t y = 0; y < height; y++)
+                for (uint32_t x = 0; x < width; x++)
+                        screen->pixels[y * width + x] = x / 50 % 2 ? (uint32_t) rand() : x * 7 << 8 | y * 3;
+}
+
+static void screen_done(Screen *screen) {
+        free(screen->pixels);
+        encoder_free(screen->encoder);
+        segment_canvas_done(&screen->canvas);
+}
+
+static void screen_draw(Screen *screen, bool swap) {
+        const PicturePlane plane = { .pixels = (const uint8_t *) screen->pixels,
+                                     .pitch = screen->width * 4,
+                                     .swap = swap,
+                                     .width = screen->width,
+                                     .height = screen->height };
+
+        assert_return_code(encoder_prepare(screen->encoder, 0, screen->width, screen->height), 0);
+        (void) encoder_draw(screen->encoder, 0, &plane);
+}
+
+/* Returns the number of tiles encoded, and applies them to the canvas. */
+static uint32_t screen_encode(Screen *screen, bool key) {
+        SegmentTables tables = encoder_tables(screen->encoder);
+        EncodedFrame encoded;
+        bool is_key;
+
+        int r = encoder_encode(screen->encoder, 0, key, &is_key, &encoded);
+        assert_true(r >= 0);
+        assert_true(!key || is_key);
+        SegmentFrame frame = { .flags = is_key ? SEGMENT_FRAME_KEY : 0,
+                               .n_operations = encoded.n_operations,
+                               .operations = encoded.operations->data,
+                               .operations_size = encoded.operations->size };
+        assert_return_code(segment_canvas_draw(&screen->canvas, &tables, &frame), 0);
+        encoder_keep(screen->encoder, 0);
+        return encoded.n_new + encoded.n_ref;
+}
+
+static void assert_equals_reference(const Screen *screen) {
+        SegmentTables tables = encoder_tables(screen->encoder);
+        uint8_t *wanted = reference_jpeg(screen->pixels, screen->width, screen->height, &tables);
+        for (size_t i = 0; i < (size_t) screen->width * screen->height; i++)
+                if (memcmp(wanted + i * 4, screen->canvas.pixels + i * 4, 3) != 0)
+                        fail_msg("pixel %zu, %zu differs", i % screen->width, i / screen->width);
+        free(wanted);
+}
+
+static void test_equals_a_whole_jpeg(void **state) {
+        static const uint32_t sizes[][2] = { { 64, 8 },    { 1, 1 },     { 65, 9 },     { 150, 45 },
+                                             { 640, 480 }, { 800, 601 }, { 1366, 768 }, { 4096, 2180 } };
+        (void) state;
+
+        for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
+                Screen screen;
+                screen_init(&screen, sizes[i][0], sizes[i][1]);
+                screen_draw(&screen, false);
+                assert_int_equal(screen_encode(&screen, true),
+                                 segment_tiles_across(sizes[i][0]) * segment_tiles_down(sizes[i][1]));
+                assert_equals_reference(&screen);
+                screen_done(&screen);
+        }
+}
+
+static void test_only_changed_tiles(void **state) {
+        Screen screen;
+        (void) state;
+
+        screen_init(&screen, 300, 100); /* 5 × 13 tiles */
+        screen_draw(&screen, false);
+        assert_int_equal(screen_encode(&screen, false), 65); /* the first is a keyframe unasked */
+
+        screen_draw(&screen, false);
+        assert_int_equal(screen_encode(&screen, false), 0);
+
+        screen.pixels[0] ^= 1;              /* tile 0 */
+        screen.pixels[8 * 300 + 63] ^= 1;   /* 5 */
+        screen.pixels[8 * 300 + 64] ^= 1;   /* 6 */
+        screen.pixels[99 * 300 + 299] ^= 1; /* 64 */
+        screen_draw(&screen, false);
+        assert_int_equal(screen_encode(&screen, false), 4);
+        assert_equals_reference(&screen);
+
+        for (int i = 0; i < 300 * 100; i++)
+                if (rand() % 500 == 0)
+                        screen.pixels[i] = (uint32_t) rand();
+        screen_draw(&screen, false);
+        assert_true(screen_encode(&screen, false) > 4);
+        assert_equals_reference(&screen);
+        screen_done(&screen);
+}
+
+/* Scrolls, goes back to what was there, types here and there. */
+static void animate(Screen *screen, unsigned round) {
+        uint32_t width = screen->width, height = screen->height, *pixels = screen->pixels;
+        static uint32_t *kept;
+
+        if (round == 2)
+                memcpy(kept = malloc((size_t) width * height * 4), pixels, (size_t) width * height * 4);
+        if (round % 7 == 6)
+                memcpy(pixels, kept, (size_t) width * height * 4);
+        else if (round % 7 < 3)
+                memmove(pixels + width * 40, pixels + width * (40 + round % 23),
+                        (size_t) width * (height - 80) * 4);
+        else if (round % 7 == 3)
+                for (uint32_t y = 20; y < height - 20; y++)
+                        memmove(pixels + y * width + 30, pixels + y * width + 30 + round % 50,
+                                (width - 100) * 4);
+        for (unsigned i = 0; i < round % 5; i++)
+                pixels[(uint32_t) rand() % (width * height)] = (uint32_t) rand();
+        if (round == 29)
+                free(kept);
+}
+
+static void test_moves_and_repeats_are_exact(void **state) {
+        uint32_t n_moves = 0, n_refs = 0;
+        Reference reference;
+        Screen screen;
+        (void) state;
+
+        screen_init(&screen, 700, 300);
+        reference_init(&reference, 700, 300);
+        for (unsigned round = 0; round < 30; round++) {
+                SegmentTables tables = encoder_tables(screen.encoder);
+                EncodedFrame encoded;
+                bool key;
+
+                animate(&screen, round);
+                screen_draw(&screen, false);
+                assert_true(encoder_encode(screen.encoder, 0, round % 13 == 0, &key, &encoded) >= 0);
+                if (round % 9 == 5) /* as if it had not fitted: the next one must not build on it */
+                        continue;
+                SegmentFrame frame = { .flags = key ? SEGMENT_FRAME_KEY : 0,
+                                       .n_operations = encoded.n_operations,
+                                       .operations = encoded.operations->data,
+                                       .operations_size = encoded.operations->size };
+                assert_return_code(segment_canvas_draw(&screen.canvas, &tables, &frame), 0);
+                const char *why = reference_frame(&reference, screen.pixels, &tables, &frame);
+                if (why || !reference_equal(&reference, &screen.canvas))
+                        fail_msg("frame %u: %s", round, why ? why : "is not as the reference");
+                encoder_keep(screen.encoder, 0);
+                n_moves += encoded.n_moves;
+                n_refs += encoded.n_ref;
+        }
+        if (n_moves < 10 || n_refs < 100)
+                fail_msg("only %u moves, %u repeats", n_moves, n_refs);
+        reference_done(&reference);
+        screen_done(&screen);
+}
+
+static void test_unused_byte_is_no_change(void **state) {
+        Screen screen;
+        (void) state;
+
+        screen_init(&screen, 100, 20);
+        screen_draw(&screen, false);
+        screen_encode(&screen, false);
+        for (int i = 0; i < 100 * 20; i++)
+                screen.pixels[i] ^= (uint32_t) rand() << 24;
+        screen_draw(&screen, false);
+        assert_int_equal(screen_encode(&screen, false), 0);
+        screen_done(&screen);
+}
+
+static void test_other_order_of_colours(void **state) {
+        Screen screen;
+        (void) state;
+
+        screen_init(&screen, 100, 20);
+        screen_draw(&screen, false);
+        screen_encode(&screen, false);
+        for (int i = 0; i < 100 * 20; i++)
+                screen.pixels[i] = __builtin_bswap32(screen.pixels[i]) >> 8;
+        screen_draw(&screen, true);
+        assert_int_equal(screen_encode(&screen, false), 0);
+        screen_done(&screen);
+}
+
+static void test_new_size_is_a_keyframe(void **state) {
+        Screen screen;
+        EncodedFrame encoded;
+        bool key = false;
+        (void) state;
+
+        screen_init(&screen, 100, 20);
+        screen_draw(&screen, false);
+        screen_encode(&screen, false);
+        assert_return_code(encoder_prepare(screen.encoder, 0, 20, 100), 0);
+        assert_int_equal(encoder_encode(screen.encoder, 0, false, &key, &encoded), 1);
+        assert_true(key);
+        assert_int_equal(encoder_prepare(screen.encoder, 0, 16385, 1), -EINVAL);
+        assert_int_equal(encoder_prepare(screen.encoder, 64, 1, 1), -EINVAL);
+        screen_done(&screen);
+}
+
+static void test_a_part_of_the_output(void **state) {
+        uint32_t pixels[4] = { 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff };
+        const PicturePlane plane = {
+                .pixels = (const uint8_t *) pixels, .pitch = 8, .x = 69, .y = 3, .width = 2, .height = 2
+        };
+        Picture picture;
+        (void) state;
+
+        assert_return_code(picture_init(&picture, 71, 6), 0);
+        memset(picture.pixels, 0x55, picture.stride * 8 * 4); /* what an older frame left */
+        draw(&picture, &plane);
+        for (uint32_t y = 0; y < 8; y++)
+                for (uint32_t x = 0; x < 128; x++) {
+                        uint32_t shown_x = x < 71 ? x : 70, shown_y = y < 6 ? y : 5;
+                        bool white = shown_x >= 69 && shown_y >= 3 && shown_y < 5;
+                        assert_int_equal(picture.pixels[y * picture.stride + x], white ? 0xffffff : 0);
+                }
+        picture_done(&picture);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_equals_a_whole_jpeg),
+                cmocka_unit_test(test_only_changed_tiles),
+                cmocka_unit_test(test_moves_and_repeats_are_exact),
+                cmocka_unit_test(test_unused_byte_is_no_change),
+                cmocka_unit_test(test_other_order_of_colours),
+                cmocka_unit_test(test_new_size_is_a_keyframe),
+                cmocka_unit_test(test_a_part_of_the_output),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

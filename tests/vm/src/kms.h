@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdint.h>
+#include <xf86drm.h>
+#include <xf86drmMode.h>
+
+/* One picture per connected output through the legacy KMS calls, which every driver has. */
+
+#define KMS_OUTPUTS_MAX 8
+
+struct kms_buffer {
+        uint32_t handle, fb, pitch; /* pitch in bytes */
+        uint64_t size;
+        uint8_t *map; /* XRGB8888 */
+};
+
+struct kms_output {
+        char name[32]; /* "Virtual-1" */
+        uint32_t connector, crtc;
+        drmModeModeInfo mode;
+        struct kms_buffer buffer[2];
+        unsigned front; /* the buffer that is scanned out */
+        int flip_pending;
+};
+
+struct kms {
+        int fd;
+        struct kms_output output[KMS_OUTPUTS_MAX];
+        unsigned n_outputs;
+};
+
+/* Opens the card, insists on being DRM master and makes two buffers for each connected output, in the order
+ * of the card's connectors. Each gets the mode of width × height px, or its first one if there is none such.
+ * Nothing is shown yet. Negative errno, and the reason on standard error. */
+int kms_open(struct kms *kms, const char *card, uint32_t width, uint32_t height);
+
+/* Sets the mode and shows buffer 0. */
+int kms_show(struct kms *kms);
+
+/* Turns the CRTCs off; kms_show() turns them on again. */
+int kms_off(struct kms *kms);
+
+/* Flips every output to its back buffer and waits until it has happened. */
+int kms_flip(struct kms *kms);
+
+/* Tells the driver that all of the front buffers has changed (DRM_IOCTL_MODE_DIRTYFB). */
+int kms_dirty(struct kms *kms);

@@ -1,0 +1,75 @@
+"""A step-by-step progress display: lines that are rewritten on a terminal, plain lines elsewhere."""
+
+import contextlib
+import sys
+import threading
+import time
+
+
+class Progress:
+    """Steps may overlap: each has a line of its own while it runs, and its final line with the time it took."""
+
+    def __init__(self, out=sys.stderr):
+        self._out = out
+        self._tty = out.isatty()
+        self._lock = threading.Lock()
+        self._running = {}
+        self._drawn = 0
+        self._begin = time.monotonic()
+        if self._tty:
+            threading.Thread(target=self._tick, daemon=True).start()
+
+    @contextlib.contextmanager
+    def step(self, what):
+        self.begin(what)
+        try:
+            yield
+        except BaseException:
+            self.end(what, failed=True)
+            raise
+        self.end(what)
+
+    def begin(self, what):
+        with self._lock:
+            self._running[what] = time.monotonic()
+            if not self._tty:
+                print(f"  …  {what}", file=self._out, flush=True)
+            self._draw()
+
+    def end(self, what, failed=False):
+        with self._lock:
+            seconds = time.monotonic() - self._running.pop(what)
+            self._erase()
+            mark = "\033[31m✗\033[0m" if failed and self._tty else "✗" if failed else "\033[32m✓\033[0m" if self._tty else "✓"
+            print(f"  {mark}  {what} ({seconds:.1f} s)", file=self._out, flush=True)
+            self._draw()
+
+    def note(self, text):
+        with self._lock:
+            self._erase()
+            print(f"     {text}", file=self._out, flush=True)
+            self._draw()
+
+    @property
+    def seconds(self):
+        return time.monotonic() - self._begin
+
+    def _erase(self):
+        if self._tty and self._drawn:
+            self._out.write(f"\033[{self._drawn}A\033[J")
+            self._drawn = 0
+
+    def _draw(self):
+        if not self._tty:
+            return
+        self._erase()
+        for what, since in self._running.items():
+            self._out.write(f"  ⠿  {what} … {time.monotonic() - since:.0f} s\n")
+        self._drawn = len(self._running)
+        self._out.flush()
+
+    def _tick(self):
+        while True:
+            time.sleep(1)
+            with self._lock:
+                self._draw()

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "capture.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "broker.h"
+#include "clock.h"
+#include "frame-map.h"
+#include "log.h"
+#include "recording.h"
+
+#define OUTPUTS_INTERVAL UINT64_C(5000000) /* µs between looks for a new display */
+#define ANSWER_TIMEOUT   UINT64_C(5000000)
+#define OUTPUT_IDS       64U
+
+/* What is known of an output's id. Times are CLOCK_BOOTTIME in µs. */
+typedef struct CaptureOutput {
+        bool listed;
+        uint32_t index; /* into outputs, if listed */
+        uint64_t asked; /* when a frame was asked for that has not come; 0: none is awaited */
+        uint64_t not_before;
+        uint64_t identity; /* of the last frame */
+        char problem[160]; /* "" if its last frame could be recorded */
+} CaptureOutput;
+
+struct Capture {
+        Uploadd *uploadd;
+        Peer peer;
+        sd_event_source *timer;
+        struct wire_outputs outputs;
+        bool has_outputs;
+        uint64_t outputs_asked;
+        CaptureOutput ids[OUTPUT_IDS];
+        uint32_t reason, format; /* of the last answer */
+        uint64_t modifier;
+        char problem[160]; /* of all outputs */
+};
+
+/* What a person is told of NO_FRAME, and what is recorded. No text: it is as it should be. */
+static const struct {
+        enum segment_gap gap;
+        const char *text;
+} reasons[] = {
+        [WIRE_REASON_NO_GRANT] = { SEGMENT_GAP_NO_GRANT, "" },
+        [WIRE_REASON_OFF] = { SEGMENT_GAP_OFF, "" },
+        [WIRE_REASON_VT_AWAY] = { SEGMENT_GAP_VT_AWAY, "" },
+        [WIRE_REASON_UNPLUGGED] = { SEGMENT_GAP_UNPLUGGED, "" },
+        [WIRE_REASON_UNDECODABLE] = { SEGMENT_GAP_UNDECODABLE,
+                                      "its framebuffer cannot be read; see the journal of streamsight-capd" },
+};
+
+static void set_problem(Capture *capture, char *problem, const char *name, const char *format, ...)
+                _printf_(4, 5);
+
+/* Notes what hinders recording, and says so once. */
+static void set_problem(Capture *capture, char *problem, const char *name, const char *format, ...) {
+        char text[160];
+        va_list arguments;
+
+        va_start(arguments, format);
+        vsnprintf(text, sizeof(text), format, arguments);
+        va_end(arguments);
+        if (strcmp(problem, text) == 0)
+                return;
+        strcpy(problem, text);
+        if (text[0])
+                log_warning("%s%s%s", name, name[0] ? ": " : "", text);
+        broker_changed(capture->uploadd->broker);
+}
+
+static const char *output_name(const Capture *capture, uint32_t id) {
+        const CaptureOutput *output = &capture->ids[id];
+        return output->listed ? capture->outputs.outputs[output->index].name : "an output";
+}
+
+static bool wanted(const Capture *capture, uint32_t id) {
+        const Recording *recording = capture->uploadd->recording;
+        return recording && recording_outputs(recording) & UINT64_C(1) << id;
+}
+
+static void ask_outputs(Capture *capture) {
+        const struct wire_plain get = { .type = WIRE_FRAME_OUTPUTS_GET };
+
+        capture->outputs_asked = boottime_now();
+        (void) peer_send(&capture->peer, &get, sizeof(get));
+}
+
+static void ask_frame(Capture *capture, uint32_t id, uint64_t now) {
+        CaptureOutput *output = &capture->ids[id];
+        const struct wire_frame_next next = { WIRE_FRAME_NEXT, id, output->identity };
+
+        if (output->asked > 0) {
+                if (now - output->asked > ANSWER_TIMEOUT) {
+                        set_problem(capture, output->problem, output_name(capture, id),
+                                    "the capture service does not answer; see 'systemctl status "
+                                    "streamsight-capd'");
+                        recording_gap(capture->uploadd, id, SEGMENT_GAP_NO_CAPTURE, 0, 0);
+                }
+                return;
+        }
+        if (now < output->not_before)
+                return;
+        if (peer_send(&capture->peer, &next, sizeof(next)) >= 0)
+                output->asked = now;
+}
+
+static void ask_all(Capture *capture, uint64_t now) {
+        if (!capture->peer.connection) {
+                set_problem(capture, capture->problem, "",
+                            "the capture service cannot be reached; see 'systemctl status streamsight-capd'");
+                recording_gap(capture->uploadd, SEGMENT_OUTPUT_ALL, SEGMENT_GAP_NO_CAPTURE, 0, 0);
+                return;
+        }
+        if (!recording_ready(capture->uploadd)) {
+                set_problem(capture, capture->problem, "",
+                            "recording pauses: %u finished segments (%" PRIu64
+                            " MiB) wait for upload; see why the last upload failed",
+                            capture->uploadd->segments.count, capture->uploadd->segments.bytes >> 20);
+                return;
+        }
+        set_problem(capture, capture->problem, "", "%s", "");
+
+        if (now - capture->outputs_asked >= OUTPUTS_INTERVAL)
+                ask_outputs(capture);
+        if (capture->has_outputs && capture->outputs.n_outputs == 0)
+                recording_gap(capture->uploadd, SEGMENT_OUTPUT_ALL, SEGMENT_GAP_OFF, 0, 0);
+        for (uint32_t id = 0; id < OUTPUT_IDS; id++)
+                if (capture->ids[id].listed && wanted(capture, id))
+                        ask_frame(capture, id, now);
+}
+
+static int set_timer(Capture *capture, uint64_t time) {
+        int r = sd_event_source_set_time(capture->timer, time);
+        return r < 0 ? r : sd_event_source_set_enabled(capture->timer, SD_EVENT_ONESHOT);
+}
+
+static int on_timer(sd_event_source *source _unused_, uint64_t scheduled, void *userdata) {
+        Capture *capture = userdata;
+        uint64_t now = boottime_now();
+
+        if (!capture->uploadd->recording) {
+                capture->problem[0] = '\0';
+                return 0;
+        }
+        /* A fixed beat, unless it was missed. */
+        uint64_t next = scheduled + recording_interval(capture->uploadd->recording);
+        int r = set_timer(capture,
+                          next > now ? next : now + recording_interval(capture->uploadd->recording));
+        if (r < 0)
+                return r;
+        ask_all(capture, now);
+        return 0;
+}
+
+void capture_start(Capture *capture) {
+        for (uint32_t id = 0; id < OUTPUT_IDS; id++)
+                capture->ids[id].not_before = 0;
+        int r = set_timer(capture, boottime_now());
+        if (r < 0)
+                sd_event_exit(capture->uploadd->event, log_error_errno(r, "Cannot set a timer: %m"));
+}
+
+static void on_up(Peer *peer _unused_, void *userdata) {
+        ask_outputs(userdata);
+}
+
+static void on_down(Peer *peer _unused_, void *userdata) {
+        Capture *capture = userdata;
+
+        capture->has_outputs = false;
+        capture->outputs = (struct wire_outputs){};
+        memset(capture->ids, 0, sizeof(capture->ids));
+        broker_changed(capture->uploadd->broker);
+}
+
+static int on_outputs(WireConnection *connection _unused_, const void *message, int *fds _unused_,
+                      size_t n_fds _unused_, void *userdata) {
+        Capture *capture = ((Peer *) userdata)->userdata;
+        const struct wire_outputs *outputs = message;
+        bool listed[OUTPUT_IDS] = {};
+
+        if (outputs->n_outputs > WIRE_OUTPUTS_MAX)
+                return -EBADMSG;
+        for (uint32_t i = 0; i < outputs->n_outputs; i++) {
+                const struct wire_output *output = &outputs->outputs[i];
+                if (output->id >= OUTPUT_IDS || listed[output->id] ||
+                    !wire_string_ok(output->name, sizeof(output->name)) ||
+                    !wire_string_ok(output->driver, sizeof(output->driver)))
+                        return -EBADMSG;
+                listed[output->id] = true;
+                capture->ids[output->id].index = i;
+        }
+        for (uint32_t id = 0; id < OUTPUT_IDS; id++) {
+                if (capture->ids[id].listed && !listed[id]) {
+                        capture->ids[id] = (CaptureOutput){};
+                        if (wanted(capture, id))
+                                recording_gap(capture->uploadd, id, SEGMENT_GAP_OFF, 0, 0);
+                }
+                capture->ids[id].listed = listed[id];
+        }
+
+        bool changed = !capture->has_outputs || memcmp(&capture->outputs, outputs, sizeof(*outputs)) != 0;
+        capture->outputs = *outputs;
+        capture->has_outputs = true;
+        if (changed) {
+                broker_changed(capture->uploadd->broker);
+                if (capture->uploadd->recording)
+                        capture_start(capture);
+        }
+        return 0;
+}
+
+/* An answer is for an output that was asked for. */
+static CaptureOutput *answered(Capture *capture, uint32_t id) {
+        if (id >= OUTPUT_IDS || capture->ids[id].asked == 0)
+                return NULL;
+        capture->ids[id].asked = 0;
+        return &capture->ids[id];
+}
+
+static void set_reason(Capture *capture, uint32_t reason, uint32_t format, uint64_t modifier) {
+        if (capture->reason != reason || capture->format != format || capture->modifier != modifier)
+                broker_changed(capture->uploadd->broker);
+        capture->reason = reason;
+        capture->format = format;
+        capture->modifier = modifier;
+}
+
+static int on_frame(WireConnection *connection _unused_, const void *message, int *fds, size_t n_fds,
+                    void *userdata) {
+        Capture *capture = ((Peer *) userdata)->userdata;
+        const struct wire_frame *frame = message;
+        CaptureOutput *output = answered(capture, frame->output);
+        FrameProblem problem;
+
+        if (!output)
+                return -EPROTO;
+        if (frame->n_fds != n_fds)
+                return -EBADMSG;
+        output->identity = frame->identity;
+        if (!wanted(capture, frame->output))
+                return 0;
+        recording_frame(capture->uploadd, frame,
+                        output->listed ? &capture->outputs.outputs[output->index] : NULL, fds, &problem);
+        set_reason(capture, problem.text[0] ? WIRE_REASON_UNDECODABLE : WIRE_REASON_NONE, problem.format,
+                   problem.modifier);
+        set_problem(capture, output->problem, output_name(capture, frame->output), "%s", problem.text);
+        return 0;
+}
+
+static int on_none(WireConnection *connection _unused_, const void *message, int *fds _unused_,
+                   size_t n_fds _unused_, void *userdata) {
+        Capture *capture = ((Peer *) userdata)->userdata;
+        const struct wire_frame_none *none = message;
+        CaptureOutput *output = answered(capture, none->output);
+        uint64_t next;
+
+        if (!output)
+                return -EPROTO;
+        if (none->reason == WIRE_REASON_NONE || none->reason >= _WIRE_REASON_MAX)
+                return -EBADMSG;
+        if (!wanted(capture, none->output))
+                return 0;
+        if (none->reason == WIRE_REASON_TOO_SOON) {
+                /* Rounded up, so as not to be too soon again. */
+                output->not_before = none->not_before / 1000 + 1;
+                if (sd_event_source_get_time(capture->timer, &next) >= 0 && output->not_before < next)
+                        return set_timer(capture, output->not_before);
+                return 0;
+        }
+        recording_gap(capture->uploadd, none->output, reasons[none->reason].gap, none->format,
+                      none->modifier);
+        set_reason(capture, none->reason, none->format, none->modifier);
+        set_problem(capture, output->problem, output_name(capture, none->output), "%s",
+                    reasons[none->reason].text);
+        return 0;
+}
+
+static const WireRule rules[] = {
+        { "OUTPUTS", WIRE_FRAME_OUTPUTS, sizeof(struct wire_outputs), 0, 0, WIRE_STATE_READY, on_outputs },
+        { "FRAME", WIRE_FRAME_FRAME, sizeof(struct wire_frame), 1, WIRE_FRAME_FDS_MAX, WIRE_STATE_READY,
+          on_frame },
+        { "NONE", WIRE_FRAME_NONE, sizeof(struct wire_frame_none), 0, 0, WIRE_STATE_READY, on_none },
+};
+
+static const PeerKind kind = { "capd", rules, ELEMENTSOF(rules), on_up, on_down };
+
+int capture_new(Capture **ret, Uploadd *uploadd) {
+        Capture *capture = calloc(1, sizeof(*capture));
+        int r;
+
+        if (!capture)
+                return -ENOMEM;
+        capture->uploadd = uploadd;
+        r = sd_event_add_time(uploadd->event, &capture->timer, CLOCK_BOOTTIME, UINT64_MAX, 1000, on_timer,
+                              capture);
+        if (r >= 0)
+                r = peer_init(&capture->peer, &kind, uploadd->event, uploadd->settings.frame_socket,
+                              capture);
+        if (r < 0) {
+                capture_free(capture);
+                return r;
+        }
+        *ret = capture;
+        return 0;
+}
+
+Capture *capture_free(Capture *capture) {
+        if (!capture)
+                return NULL;
+        peer_done(&capture->peer);
+        sd_event_source_disable_unref(capture->timer);
+        free(capture);
+        return NULL;
+}
+
+void capture_stats(const Capture *capture, struct wire_broker_stats *stats) {
+        stats->n_outputs = capture->outputs.n_outputs;
+        memcpy(stats->outputs, capture->outputs.outputs, sizeof(stats->outputs));
+        stats->reason = capture->reason;
+        if (capture->reason == WIRE_REASON_UNDECODABLE) {
+                stats->format = capture->format;
+                stats->modifier = capture->modifier;
+        }
+        if (!capture->uploadd->recording)
+                return;
+        if (capture->problem[0]) {
+                snprintf(stats->text, sizeof(stats->text), "%s", capture->problem);
+                return;
+        }
+        for (uint32_t id = 0; id < OUTPUT_IDS; id++)
+                if (capture->ids[id].problem[0]) {
+                        snprintf(stats->text, sizeof(stats->text), "%s: %s", output_name(capture, id),
+                                 capture->ids[id].problem);
+                        return;
+                }
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "encoder.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "motion.h"
+#include "segment-writer.h"
+#include "tile-dictionary.h"
+#include "tile-jpeg.h"
+
+typedef struct EncoderOutput {
+        Picture now, before;
+        bool has_before;
+        uint8_t *changed;  /* a byte a tile: now differs from before */
+        uint8_t *left;     /* likewise, to be sent as tiles */
+        uint32_t *staging; /* for picture_update() */
+        Motion *motion;
+        TileDictionary *dictionary;
+        uint32_t n_kept; /* tiles of the dictionary whose frames were written */
+        uint64_t draw_time;
+} EncoderOutput;
+
+struct Encoder {
+        TileJpeg *jpeg;
+        Buffer operations;
+        SegmentRun *runs; /* these two with room for the tiles of the largest output so far */
+        SegmentRefRun *refs;
+        uint32_t runs_capacity;
+        SegmentMove moves[SEGMENT_MOVES_MAX];
+        EncoderOutput outputs[SEGMENT_OUTPUT_MAX];
+};
+
+int encoder_new(Encoder **ret, unsigned quality) {
+        _cleanup_(encoder_freep) Encoder *encoder = calloc(1, sizeof(*encoder));
+        int r;
+
+        if (!encoder)
+                return -ENOMEM;
+        encoder->operations.max = SEGMENT_SIZE_MAX;
+        r = tile_jpeg_new(&encoder->jpeg, quality);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(encoder);
+        return 0;
+}
+
+Encoder *encoder_free(Encoder *encoder) {
+        if (!encoder)
+                return NULL;
+        for (uint32_t i = 0; i < SEGMENT_OUTPUT_MAX; i++)
+                encoder_forget(encoder, i);
+        tile_jpeg_free(encoder->jpeg);
+        buffer_done(&encoder->operations);
+        free(encoder->runs);
+        free(encoder->refs);
+        free(encoder);
+        return NULL;
+}
+
+SegmentTables encoder_tables(const Encoder *encoder) {
+        return tile_jpeg_tables(encoder->jpeg);
+}
+
+void encoder_forget(Encoder *encoder, uint32_t output) {
+        EncoderOutput *o = &encoder->outputs[output];
+
+        picture_done(&o->now);
+        picture_done(&o->before);
+        free(o->changed);
+        free(o->left);
+        free(o->staging);
+        motion_free(o->motion);
+        tile_dictionary_free(o->dictionary);
+        *o = (EncoderOutput){};
+}
+
+static int grow_runs(Encoder *encoder, uint32_t n) {
+        if (n <= encoder->runs_capacity)
+                return 0;
+        SegmentRun *runs = reallocarray(encoder->runs, n, sizeof(*runs));
+        if (!runs)
+                return -ENOMEM;
+        encoder->runs = runs;
+        SegmentRefRun *refs = reallocarray(encoder->refs, n, sizeof(*refs));
+        if (!refs)
+                return -ENOMEM;
+        encoder->refs = refs;
+        encoder->runs_capacity = n;
+        return 0;
+}
+
+static int output_init(EncoderOutput *o, uint32_t width, uint32_t height) {
+        int r;
+
+        r = picture_init(&o->now, width, height);
+        if (r >= 0)
+                r = picture_init(&o->before, width, height);
+        if (r >= 0)
+                r = motion_new(&o->motion, width, height);
+        if (r >= 0)
+                r = tile_dictionary_new(&o->dictionary);
+        if (r < 0)
+                return r;
+        size_t n_tiles = (size_t) o->now.tiles_across * o->now.tiles_down;
+        o->changed = calloc(n_tiles, 1);
+        o->left = calloc(n_tiles, 1);
+        o->staging = calloc(o->now.stride * SEGMENT_TILE_HEIGHT, sizeof(uint32_t));
+        return o->changed && o->left && o->staging ? 0 : -ENOMEM;
+}
+
+int encoder_prepare(Encoder *encoder, uint32_t output, uint32_t width, uint32_t height) {
+        int r;
+
+        if (output >= SEGMENT_OUTPUT_MAX)
+                return -EINVAL;
+        EncoderOutput *o = &encoder->outputs[output];
+        if (o->now.pixels && o->now.width == width && o->now.height == height)
+                return 0;
+        encoder_forget(encoder, output);
+        r = output_init(o, width, height);
+        if (r >= 0)
+                r = grow_runs(encoder, o->now.tiles_across * o->now.tiles_down);
+        if (r < 0)
+                encoder_forget(encoder, output);
+        return r;
+}
+
+static uint64_t thread_time(void) {
+        struct timespec now;
+
+        (void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+        return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
+}
+
+bool encoder_draw(Encoder *encoder, uint32_t output, const PicturePlane *plane) {
+        EncoderOutput *o = &encoder->outputs[output];
+        uint64_t start = thread_time();
+
+        uint32_t n = picture_update(&o->now, &o->before, plane, o->has_before ? o->changed : NULL,
+                                    o->changed, o->staging);
+        o->draw_time = thread_time() - start;
+        return n > 0;
+}
+
+/* How many of the runs make up one batch of at most SEGMENT_TILES_MAX tiles. The last of them is cut in two
+ * if it must be: *ret_cut is what is left of it, or of no tiles. */
+static uint32_t take_batch(SegmentRun *runs, uint32_t n_runs, SegmentRun *ret_cut, uint32_t *ret_tiles) {
+        uint32_t n = 0, n_tiles = 0;
+
+        while (n < n_runs && n_tiles + runs[n].count <= SEGMENT_TILES_MAX)
+                n_tiles += runs[n++].count;
+        *ret_cut = (SegmentRun){};
+        if (n < n_runs && n_tiles < SEGMENT_TILES_MAX) {
+                uint32_t part = SEGMENT_TILES_MAX - n_tiles;
+                *ret_cut = (SegmentRun){ runs[n].first + part, runs[n].count - part };
+                runs[n++].count = part;
+                n_tiles = SEGMENT_TILES_MAX;
+        }
+        *ret_tiles = n_tiles;
+        return n;
+}
+
+static int encode_runs(Encoder *encoder, const Picture *picture, uint32_t n_runs, EncodedFrame *frame) {
+        SegmentRun *runs = encoder->runs, cut;
+        const uint8_t *data;
+        uint32_t n_tiles;
+        size_t size;
+        int r;
+
+        while (n_runs > 0) {
+                uint32_t n = take_batch(runs, n_runs, &cut, &n_tiles);
+                r = tile_jpeg_encode(encoder->jpeg, picture, runs, n, n_tiles, &data, &size);
+                if (r < 0)
+                        return r;
+                r = segment_operation_new(&encoder->operations, runs, n, data, size);
+                if (r < 0)
+                        return r;
+                frame->n_operations++;
+                runs += n;
+                n_runs -= n;
+                if (cut.count > 0) {
+                        *--runs = cut;
+                        n_runs++;
+                }
+        }
+        return 0;
+}
+
+static uint32_t add_run(SegmentRun *runs, uint32_t n, uint32_t tile) {
+        if (n > 0 && runs[n - 1].first + runs[n - 1].count == tile) {
+                runs[n - 1].count++;
+                return n;
+        }
+        runs[n] = (SegmentRun){ tile, 1 };
+        return n + 1;
+}
+
+/* A run is of numbers that ascend with the tiles, or of one number; with its second tile it becomes either.
+ */
+static uint32_t add_ref(SegmentRefRun *refs, uint32_t n, uint32_t tile, uint32_t number) {
+        SegmentRefRun *last = n > 0 ? &refs[n - 1] : NULL;
+
+        if (last && last->first + last->count == tile) {
+                bool same = number == last->number, next = number == last->number + last->count;
+                if (last->count == 1)
+                        last->same = same;
+                if (last->same ? same : next) {
+                        last->count++;
+                        return n;
+                }
+        }
+        refs[n] = (SegmentRefRun){ tile, 1, number, false };
+        return n + 1;
+}
+
+/* Parts the tiles that are left into those sent before and those to send; returns the numbers of runs. */
+static void sort_tiles(Encoder *encoder, EncoderOutput *o, EncodedFrame *frame, uint32_t *ret_runs,
+                       uint32_t *ret_refs) {
+        uint32_t n_tiles = o->now.tiles_across * o->now.tiles_down, n_runs = 0, n_refs = 0, n_left = 0,
+                 number;
+
+        for (uint32_t tile = 0; tile < n_tiles; tile++)
+                n_left += o->left[tile];
+        tile_dictionary_begin(o->dictionary, n_left);
+        for (uint32_t tile = 0; tile < n_tiles; tile++) {
+                if (!o->left[tile])
+                        continue;
+                TileHash hash = tile_dictionary_hash(o->dictionary, &o->now, tile);
+                if (tile_dictionary_add(o->dictionary, hash, &number)) {
+                        n_refs = add_ref(encoder->refs, n_refs, tile, number);
+                        frame->n_ref++;
+                } else {
+                        n_runs = add_run(encoder->runs, n_runs, tile);
+                        frame->n_new++;
+                }
+        }
+        *ret_runs = n_runs;
+        *ret_refs = n_refs;
+}
+
+/* Finds what only moved, and so what is left to send as tiles. */
+static int encode_moves(Encoder *encoder, EncoderOutput *o, bool key, EncodedFrame *frame) {
+        size_t n_tiles = (size_t) o->now.tiles_across * o->now.tiles_down;
+
+        if (key) {
+                memset(o->left, 1, n_tiles);
+                return 0;
+        }
+        memcpy(o->left, o->changed, n_tiles);
+        frame->n_moves = motion_find(o->motion, &o->before, &o->now, o->left, encoder->moves);
+        if (frame->n_moves == 0)
+                return 0;
+        frame->n_operations++;
+        return segment_operation_moves(&encoder->operations, encoder->moves, frame->n_moves);
+}
+
+static int encode_refs(Encoder *encoder, uint32_t n_refs, EncodedFrame *frame) {
+        if (n_refs == 0)
+                return 0;
+        frame->n_operations++;
+        return segment_operation_ref(&encoder->operations, encoder->refs, n_refs);
+}
+
+int encoder_encode(Encoder *encoder, uint32_t output, bool key, bool *ret_key, EncodedFrame *ret) {
+        EncoderOutput *o = &encoder->outputs[output];
+        EncodedFrame frame = { .operations = &encoder->operations, .times.draw = o->draw_time };
+        uint64_t start = thread_time(), moved, sorted;
+        uint32_t n_runs, n_refs;
+        int r;
+
+        encoder->operations.size = 0;
+        key = key || !o->has_before;
+        if (key)
+                tile_dictionary_clear(o->dictionary);
+        else
+                tile_dictionary_revert(o->dictionary, o->n_kept);
+
+        r = encode_moves(encoder, o, key, &frame);
+        moved = thread_time();
+        if (r < 0)
+                return r;
+        sort_tiles(encoder, o, &frame, &n_runs, &n_refs);
+        sorted = thread_time();
+        r = encode_runs(encoder, &o->now, n_runs, &frame);
+        if (r >= 0)
+                r = encode_refs(encoder, n_refs, &frame);
+        if (r < 0)
+                return r;
+        frame.times.motion = moved - start;
+        frame.times.dictionary = sorted - moved;
+        frame.times.jpeg = thread_time() - sorted;
+        *ret_key = key;
+        *ret = frame;
+        return frame.n_operations > 0;
+}
+
+void encoder_keep(Encoder *encoder, uint32_t output) {
+        EncoderOutput *o = &encoder->outputs[output];
+        Picture swap = o->before;
+
+        o->before = o->now;
+        o->now = swap;
+        o->has_before = true;
+        o->n_kept = tile_dictionary_next(o->dictionary);
+}

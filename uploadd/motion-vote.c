@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "motion-vote.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A row's piece of a column of tiles for the vertical search. */
+#define PIECE        16U /* a cache line */
+#define COLUMNS_MAX  6U
+#define COLUMN_TILES 3U /* changed tiles that make a column worth looking at */
+/* A window sliding over a row for the horizontal one. */
+#define WINDOW      32U
+#define ROWS_MAX    10U
+#define ROW_TILES   3U
+#define VOTES_MIN   6U
+#define PROBES_MAX  16U
+#define TABLE_SLOTS 32768U /* at least twice SEGMENT_SIDE_MAX */
+
+_Static_assert(TABLE_SLOTS >= 2 * SEGMENT_SIDE_MAX, "a table is never full");
+
+enum { PLACE_NONE = 0, PLACE_MANY = UINT32_MAX };
+
+typedef struct Slot {
+        uint32_t hash;
+        uint32_t place; /* position + 1 */
+} Slot;
+
+struct MotionVote {
+        Slot slots[TABLE_SLOTS];
+        uint32_t mask;          /* of the slots in use */
+        uint32_t *before, *now; /* hashes by position */
+        uint32_t *votes;        /* by displacement + extent */
+        uint32_t extent;        /* the larger of width and height */
+};
+
+int motion_vote_new(MotionVote **ret, uint32_t width, uint32_t height) {
+        _cleanup_(motion_vote_freep) MotionVote *vote = calloc(1, sizeof(*vote));
+
+        if (!vote)
+                return -ENOMEM;
+        vote->extent = width > height ? width : height;
+        vote->before = calloc(vote->extent, sizeof(uint32_t));
+        vote->now = calloc(vote->extent, sizeof(uint32_t));
+        vote->votes = calloc(2 * (size_t) vote->extent, sizeof(uint32_t));
+        if (!vote->before || !vote->now || !vote->votes)
+                return -ENOMEM;
+        *ret = TAKE_PTR(vote);
+        return 0;
+}
+
+MotionVote *motion_vote_free(MotionVote *vote) {
+        if (!vote)
+                return NULL;
+        free(vote->before);
+        free(vote->now);
+        free(vote->votes);
+        free(vote);
+        return NULL;
+}
+
+static void table_clear(MotionVote *vote, uint32_t n) {
+        uint32_t slots = 64;
+
+        while (slots < 2 * n)
+                slots *= 2;
+        vote->mask = slots - 1;
+        memset(vote->slots, 0, slots * sizeof(Slot));
+}
+
+/* The slot of a hash, or the free one for it; NULL if that is far, which a picture can be made to bring
+ * about. */
+static Slot *table_find(MotionVote *vote, uint32_t hash) {
+        for (uint32_t i = 0; i < PROBES_MAX; i++) {
+                Slot *slot = &vote->slots[(hash + i) & vote->mask];
+                if (slot->place == PLACE_NONE || slot->hash == hash)
+                        return slot;
+        }
+        return NULL;
+}
+
+/* Votes with hashes that are there once before and once now, at places that differ. Repeated ones, as of
+ * blank or ruled areas, say nothing. */
+static void cast(MotionVote *vote, uint32_t n) {
+        const uint32_t *before = vote->before, *now = vote->now;
+
+        table_clear(vote, n);
+        for (uint32_t i = 0; i < n; i++) {
+                if (i > 0 && before[i] == before[i - 1])
+                        continue;
+                Slot *slot = table_find(vote, before[i]);
+                if (!slot)
+                        continue;
+                if (slot->place == PLACE_NONE)
+                        *slot = (Slot){ before[i], i + 1 };
+                else
+                        slot->place = PLACE_MANY;
+        }
+        for (uint32_t i = 0; i < n; i++) {
+                if (now[i] == before[i] || (i > 0 && now[i] == now[i - 1]))
+                        continue;
+                const Slot *slot = table_find(vote, now[i]);
+                if (slot && slot->place != PLACE_NONE && slot->place != PLACE_MANY)
+                        vote->votes[slot->place - 1 + vote->extent - i]++;
+        }
+}
+
+static uint32_t elect(MotionVote *vote, bool vertical, MotionShift *ret) {
+        uint32_t n = 0;
+
+        while (n < MOTION_SHIFTS_MAX) {
+                uint32_t best = 0;
+                for (uint32_t i = 1; i < 2 * vote->extent; i++)
+                        if (vote->votes[i] > vote->votes[best])
+                                best = i;
+                if (vote->votes[best] < VOTES_MIN)
+                        break;
+                int32_t shift = (int32_t) best - (int32_t) vote->extent;
+                ret[n++] = vertical ? (MotionShift){ 0, shift } : (MotionShift){ shift, 0 };
+                vote->votes[best] = 0;
+        }
+        memset(vote->votes, 0, 2 * (size_t) vote->extent * sizeof(uint32_t));
+        return n;
+}
+
+/* Folded products of words, after wyhash; good for votes, which are checked. */
+static uint32_t piece_hash(const uint32_t *pixels) {
+        static const uint64_t odd[] = { 0xa0761d6478bd642f, 0xe7037ed1a0b428db, 0x8ebc6af09c88c6e3,
+                                        0x589965cc75374cc3, 0x1d8e4e27c47d124f, 0x9e3779b97f4a7c15,
+                                        0xc2b2ae3d27d4eb4f, 0xd6e8feb86659fd93 };
+        uint64_t words[PIECE / 2], hash = 0;
+
+        memcpy(words, pixels, sizeof(words));
+        for (size_t i = 0; i < PIECE / 2; i += 2) {
+                unsigned __int128 product =
+                                (unsigned __int128) (words[i] ^ odd[i]) * (words[i + 1] ^ odd[i + 1]);
+                hash += (uint64_t) product ^ (uint64_t) (product >> 64);
+        }
+        return (uint32_t) (hash ^ hash >> 32);
+}
+
+uint32_t motion_vote_vertical(MotionVote *vote, const Picture *before, const Picture *now,
+                              const uint8_t *changed, MotionShift *ret) {
+        uint16_t columns[SEGMENT_SIDE_MAX / SEGMENT_TILE_WIDTH];
+        uint32_t n_columns = 0;
+
+        for (uint32_t x = 0; x < now->width / SEGMENT_TILE_WIDTH; x++) {
+                uint32_t n = 0;
+                for (uint32_t y = 0; y < now->tiles_down; y++)
+                        n += changed[y * now->tiles_across + x] != 0;
+                if (n >= COLUMN_TILES)
+                        columns[n_columns++] = (uint16_t) x;
+        }
+        uint32_t n = n_columns < COLUMNS_MAX ? n_columns : COLUMNS_MAX;
+        for (uint32_t i = 0; i < n; i++) {
+                uint32_t x = columns[i * n_columns / n], top = 0, end = now->tiles_down;
+                while (!changed[top * now->tiles_across + x])
+                        top++;
+                while (!changed[(end - 1) * now->tiles_across + x])
+                        end--;
+                uint32_t rows = end * SEGMENT_TILE_HEIGHT < now->height ? end * SEGMENT_TILE_HEIGHT
+                                                                        : now->height;
+                rows -= top * SEGMENT_TILE_HEIGHT;
+                size_t at = top * SEGMENT_TILE_HEIGHT * now->stride + x * SEGMENT_TILE_WIDTH + PIECE;
+                for (uint32_t row = 0; row < rows; row++, at += now->stride) {
+                        vote->before[row] = piece_hash(before->pixels + at);
+                        vote->now[row] = piece_hash(now->pixels + at);
+                }
+                cast(vote, rows);
+        }
+        return elect(vote, true, ret);
+}
+
+/* Rabin and Karp's rolling hash of WINDOW pixels, for each place of a row of n pixels; returns their number.
+ */
+static uint32_t hash_windows(const uint32_t *row, uint32_t n, uint32_t *ret) {
+        const uint32_t base = 0x9e3779b1;
+        uint32_t hash = 0, power = 1;
+
+        for (uint32_t i = 0; i < WINDOW; i++) {
+                hash = hash * base + row[i];
+                power *= base;
+        }
+        for (uint32_t i = 0;; i++) {
+                ret[i] = hash ^ hash >> 15;
+                if (i + WINDOW >= n)
+                        return i + 1;
+                hash = hash * base + row[i + WINDOW] - row[i] * power;
+        }
+}
+
+uint32_t motion_vote_horizontal(MotionVote *vote, const Picture *before, const Picture *now,
+                                const uint8_t *changed, MotionShift *ret) {
+        uint16_t bands[SEGMENT_SIDE_MAX / SEGMENT_TILE_HEIGHT];
+        uint32_t n_bands = 0;
+
+        for (uint32_t y = 0; y < now->height / SEGMENT_TILE_HEIGHT; y++) {
+                uint32_t n = 0;
+                for (uint32_t x = 0; x < now->tiles_across; x++)
+                        n += changed[y * now->tiles_across + x] != 0;
+                if (n >= ROW_TILES)
+                        bands[n_bands++] = (uint16_t) y;
+        }
+        uint32_t n = n_bands < ROWS_MAX ? n_bands : ROWS_MAX;
+        for (uint32_t i = 0; i < n; i++) {
+                uint32_t y = bands[i * n_bands / n], left = 0, end = now->tiles_across;
+                while (!changed[y * now->tiles_across + left])
+                        left++;
+                while (!changed[y * now->tiles_across + end - 1])
+                        end--;
+                uint32_t width = end * SEGMENT_TILE_WIDTH < now->width ? end * SEGMENT_TILE_WIDTH
+                                                                       : now->width;
+                width -= left * SEGMENT_TILE_WIDTH;
+                size_t at = (y * SEGMENT_TILE_HEIGHT + SEGMENT_TILE_HEIGHT / 2) * now->stride +
+                            left * SEGMENT_TILE_WIDTH;
+                if (width < 2 * WINDOW)
+                        continue;
+                (void) hash_windows(before->pixels + at, width, vote->before);
+                cast(vote, hash_windows(now->pixels + at, width, vote->now));
+        }
+        return elect(vote, false, ret);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The private copy of what an output shows. All that follows works on it: a live framebuffer changes while
+ * it is read. */
+
+#include "segment.h"
+
+/* Of whole tiles: what is right of width and below height repeats the last column and row, which costs the
+ * fewest bits. */
+typedef struct Picture {
+        uint32_t width, height; /* pixels shown */
+        uint32_t tiles_across, tiles_down;
+        size_t stride;    /* pixels from row to row */
+        uint32_t *pixels; /* 0x00RRGGBB, that is B, G, R, 0 in memory */
+} Picture;
+
+/* A black picture. -EINVAL: out of the segment's bounds; -ENOMEM. */
+int picture_init(Picture *picture, uint32_t width, uint32_t height);
+void picture_done(Picture *picture);
+
+static inline uint32_t *picture_tile(const Picture *picture, uint32_t tile) {
+        return picture->pixels +
+               (size_t) (tile / picture->tiles_across) * SEGMENT_TILE_HEIGHT * picture->stride +
+               (size_t) (tile % picture->tiles_across) * SEGMENT_TILE_WIDTH;
+}
+
+/* What of a framebuffer is to be seen where. The rectangles are inside their memory and picture: frame_map()
+ * has checked it. */
+typedef struct PicturePlane {
+        const uint8_t *pixels; /* of the rectangle's first pixel, 4 bytes each, aligned to 4 */
+        size_t pitch;          /* bytes from row to row */
+        bool swap;             /* R, G, B, X in memory instead of B, G, R, X */
+        uint32_t x, y;         /* in the picture */
+        uint32_t width, height;
+        bool write_combined; /* uncached memory: to be read once, in whole cache lines */
+} PicturePlane;
+
+/* Compares what the plane shows, black around it, with the picture before, and makes now of it: every tile
+ * that differs is copied once. Goes by bands of tiles, in the order of memory; a frame that has not changed
+ * costs two reads.
+ *
+ * stale: a byte for each tile, 1 where now does not hold what before holds; NULL: everywhere, and everything
+ * counts as changed. changed: likewise, 1 where the new now differs from before; it may be the same array.
+ * staging: room for a band, SEGMENT_TILE_HEIGHT rows of now->stride. Returns the number of tiles changed. */
+uint32_t picture_update(Picture *now, const Picture *before, const PicturePlane *plane, const uint8_t *stale,
+                        uint8_t *changed, uint32_t *staging);

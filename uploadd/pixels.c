@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pixels.h"
+
+#include <string.h>
+
+#include "segment.h"
+
+/* One source for both: the compiler vectorises it for each function's target. */
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE void compare(const uint32_t *a, const uint32_t *b, size_t n, uint8_t *changed) {
+        for (size_t tile = 0; tile < n; tile++, a += SEGMENT_TILE_WIDTH, b += SEGMENT_TILE_WIDTH) {
+                uint32_t differs = 0;
+                if (changed[tile])
+                        continue;
+                for (size_t i = 0; i < SEGMENT_TILE_WIDTH; i++)
+                        differs |= a[i] ^ b[i];
+                changed[tile] = (differs & PIXEL_MASK) != 0;
+        }
+}
+
+INLINE void copy(uint32_t *restrict to, const uint32_t *restrict from, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                to[i] = from[i] & PIXEL_MASK;
+}
+
+INLINE void copy_swapped(uint32_t *to, const uint32_t *from, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                to[i] = __builtin_bswap32(from[i]) >> 8;
+}
+
+static void compare_portable(const uint32_t *a, const uint32_t *b, size_t n, uint8_t *changed) {
+        compare(a, b, n, changed);
+}
+
+static void copy_portable(uint32_t *to, const uint32_t *from, size_t n) {
+        copy(to, from, n);
+}
+
+static void copy_swapped_portable(uint32_t *to, const uint32_t *from, size_t n) {
+        copy_swapped(to, from, n);
+}
+
+static void load_portable(uint32_t *to, const uint32_t *from, size_t n) {
+        memcpy(to, from, n * sizeof(uint32_t));
+}
+
+static const PixelLoops portable = { compare_portable, copy_portable, copy_swapped_portable, load_portable };
+
+const PixelLoops *pixel_loops_portable(void) {
+        return &portable;
+}
+
+#ifdef __x86_64__
+#include <immintrin.h>
+
+#define AVX2 __attribute__((target("avx2")))
+
+AVX2 static void compare_avx2(const uint32_t *a, const uint32_t *b, size_t n, uint8_t *changed) {
+        compare(a, b, n, changed);
+}
+
+AVX2 static void copy_avx2(uint32_t *to, const uint32_t *from, size_t n) {
+        copy(to, from, n);
+}
+
+AVX2 static void copy_swapped_avx2(uint32_t *to, const uint32_t *from, size_t n) {
+        copy_swapped(to, from, n);
+}
+
+AVX2 static void load_avx2(uint32_t *to, const uint32_t *from, size_t n) {
+        for (; n > 0 && (uintptr_t) from % sizeof(__m256i) != 0; n--)
+                *to++ = *from++;
+        for (; n >= 8; n -= 8, to += 8, from += 8)
+                _mm256_storeu_si256((__m256i *) to, _mm256_stream_load_si256((const __m256i *) from));
+        for (; n > 0; n--)
+                *to++ = *from++;
+}
+
+static const PixelLoops avx2 = { compare_avx2, copy_avx2, copy_swapped_avx2, load_avx2 };
+
+const PixelLoops *pixel_loops(void) {
+        return __builtin_cpu_supports("avx2") ? &avx2 : &portable;
+}
+#else
+const PixelLoops *pixel_loops(void) {
+        return &portable;
+}
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The loops over pixels, for AVX2 and for any processor; which one is chosen at run time. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PIXEL_MASK 0x00ffffffU /* the unused byte may hold anything, also something else each time */
+
+typedef struct PixelLoops {
+        /* Compares rows of n tiles' width, but for the unused byte; sets changed[i] where tile i differs,
+         * and leaves alone where it is set already. */
+        void (*compare)(const uint32_t *a, const uint32_t *b, size_t n, uint8_t *changed);
+        /* Copies n pixels, with the unused byte zero. */
+        void (*copy)(uint32_t *to, const uint32_t *from, size_t n);
+        /* Likewise from R, G, B, X. */
+        void (*copy_swapped)(uint32_t *to, const uint32_t *from, size_t n);
+        /* Likewise from write-combined memory: MOVNTDQA reads a whole line at once where an ordinary load
+         * reads uncached (Intel SDM vol. 1, 12.10.3). The unused byte is kept. */
+        void (*load)(uint32_t *to, const uint32_t *from, size_t n);
+} PixelLoops;
+
+/* The best ones for this processor. */
+const PixelLoops *pixel_loops(void);
+/* Those for any. */
+const PixelLoops *pixel_loops_portable(void);

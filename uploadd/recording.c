@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "recording.h"
+
+#include <string.h>
+
+#include "broker.h"
+#include "clock.h"
+#include "encoder.h"
+#include "frame-map.h"
+#include "log.h"
+
+#define SEGMENT_SECONDS_MAX 3600U
+#define SEGMENT_BYTES_MIN   65536U
+#define INTERVAL_MAX        UINT64_C(3600000000000) /* ns */
+
+/* What the open segment holds of an output. */
+typedef struct RecordingOutput {
+        bool declared, has_key;
+        uint32_t width, height;
+        SegmentGap gap; /* the one in force, reason 0: none */
+} RecordingOutput;
+
+struct Recording {
+        Uploadd *uploadd;
+        RecordingEntry *entry;
+        Encoder *encoder;
+        struct wire_broker_record parameters;
+
+        bool open; /* there is an open segment: */
+        SegmentWriter writer;
+        uint64_t start_boottime, start_realtime; /* µs */
+        RecordingOutput outputs[SEGMENT_OUTPUT_MAX];
+        enum segment_gap gap_all; /* of all outputs, 0: none */
+        sd_event_source *end;     /* its time is over */
+
+        uint64_t unrecorded_since; /* CLOCK_BOOTTIME µs since when a segment could not be begun; 0: it could
+                                    */
+};
+
+const uint8_t *recording_id(const Recording *recording) {
+        return recording->parameters.recording;
+}
+
+uint64_t recording_outputs(const Recording *recording) {
+        return recording->parameters.outputs;
+}
+
+uint64_t recording_interval(const Recording *recording) {
+        return recording->parameters.frame_interval / 1000;
+}
+
+static uint64_t segment_time(const Recording *recording, uint64_t boottime) {
+        return boottime > recording->start_boottime ? boottime - recording->start_boottime : 0;
+}
+
+static void segment_close(Recording *recording) {
+        segment_writer_done(&recording->writer);
+        recording->open = false;
+        sd_event_source_set_enabled(recording->end, SD_EVENT_OFF);
+}
+
+/* From since on nothing could be recorded: the next segment will say so. */
+static void segment_lost(Recording *recording, uint64_t since) {
+        if (recording->unrecorded_since == 0 || since < recording->unrecorded_since)
+                recording->unrecorded_since = since;
+}
+
+static void segment_cut(Recording *recording) {
+        uint64_t now = boottime_now(), end_time = segment_time(recording, now);
+        Segment *segment;
+        int r;
+
+        if (!recording->open)
+                return;
+        r = segment_writer_finish(&recording->writer, end_time);
+        if (r >= 0)
+                r = segments_add(&recording->uploadd->segments, recording->entry, &recording->writer,
+                                 recording->start_realtime, recording->start_realtime + end_time, &segment);
+        if (r < 0) {
+                log_error_errno(r, "A segment of %" PRIu64 " ms is lost: %m", end_time / 1000);
+                segment_lost(recording, recording->start_boottime);
+        }
+        segment_close(recording);
+        if (r >= 0)
+                broker_announce(recording->uploadd->broker, segment);
+}
+
+static int on_end(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+        segment_cut(userdata);
+        return 0;
+}
+
+static int segment_start(Recording *recording, uint64_t start_boottime) {
+        SegmentHead head = {
+                .sequence = recording->entry->n_segments,
+                .software = "streamsight-uploadd " STREAMSIGHT_VERSION,
+        };
+        SegmentTables tables = encoder_tables(recording->encoder);
+        uint64_t now = boottime_now();
+        int r;
+
+        head.start_realtime = realtime_now() - (now - start_boottime);
+        memcpy(head.device, recording->parameters.device, sizeof(head.device));
+        memcpy(head.recording, recording->parameters.recording, sizeof(head.recording));
+        memcpy(head.previous_sha256, recording->entry->last_sha256, sizeof(head.previous_sha256));
+        r = segment_writer_init(&recording->writer, &head);
+        if (r < 0)
+                return r;
+        recording->open = true;
+        recording->start_boottime = start_boottime;
+        recording->start_realtime = head.start_realtime;
+        recording->gap_all = 0;
+        memset(recording->outputs, 0, sizeof(recording->outputs));
+
+        r = segment_writer_tables(&recording->writer, tables.data, tables.size);
+        if (r >= 0)
+                r = sd_event_source_set_time(recording->end,
+                                             now + recording->parameters.segment_seconds *
+                                                                             UINT64_C(1000000));
+        if (r >= 0)
+                r = sd_event_source_set_enabled(recording->end, SD_EVENT_ONESHOT);
+        if (r < 0)
+                segment_close(recording);
+        return r;
+}
+
+static int write_gap(Recording *recording, const SegmentGap *gap) {
+        int r = segment_writer_gap(&recording->writer, gap);
+        if (r == -EFBIG)
+                segment_cut(recording);
+        return r;
+}
+
+/* Begins a segment if there is none, with the gap before it if there was one. */
+static int segment_need(Recording *recording, uint64_t boottime, bool anyway) {
+        const SegmentGap gap = { .output = SEGMENT_OUTPUT_ALL, .reason = SEGMENT_GAP_OVERLOAD };
+        uint64_t start = boottime;
+        int r;
+
+        if (recording->open)
+                return 0;
+        r = anyway || segments_room(&recording->uploadd->segments, SEGMENT_SIZE_MAX) ? 0 : -ENOSPC;
+        if (r >= 0) {
+                if (recording->unrecorded_since > 0 && recording->unrecorded_since < start)
+                        start = recording->unrecorded_since;
+                r = segment_start(recording, start);
+        }
+        if (r < 0) {
+                if (recording->unrecorded_since == 0)
+                        log_warning_errno(r,
+                                          "Recording pauses, since %u finished segments wait for upload: %m",
+                                          recording->uploadd->segments.count);
+                segment_lost(recording, boottime);
+                return r;
+        }
+        if (recording->unrecorded_since > 0) {
+                recording->unrecorded_since = 0;
+                recording->gap_all = gap.reason;
+                return write_gap(recording, &gap);
+        }
+        return 0;
+}
+
+bool recording_ready(Uploadd *uploadd) {
+        Recording *recording = uploadd->recording;
+
+        return recording->open || (segments_room(&uploadd->segments, SEGMENT_SIZE_MAX)) ||
+               segment_need(recording, boottime_now(), false) >= 0;
+}
+
+static Recording *recording_free(Recording *recording) {
+        if (!recording)
+                return NULL;
+        sd_event_source_disable_unref(recording->end);
+        segment_writer_done(&recording->writer);
+        encoder_free(recording->encoder);
+        free(recording);
+        return NULL;
+}
+
+DEFINE_CLEANUP(Recording *, recording_freep, recording_free)
+
+static bool parameters_ok(const struct wire_broker_record *record) {
+        return record->quality >= 1 && record->quality <= 100 &&
+               record->frame_interval >= WIRE_GRANT_INTERVAL_MIN && record->frame_interval <= INTERVAL_MAX &&
+               record->segment_seconds >= 1 && record->segment_seconds <= SEGMENT_SECONDS_MAX &&
+               record->segment_bytes >= SEGMENT_BYTES_MIN && record->segment_bytes <= SEGMENT_SIZE_MAX;
+}
+
+int recording_start(Uploadd *uploadd, const struct wire_broker_record *record) {
+        _cleanup_(recording_freep) Recording *recording = NULL;
+        int r;
+
+        if (!parameters_ok(record))
+                return -EINVAL;
+        recording_end(uploadd);
+
+        if (!(recording = calloc(1, sizeof(*recording))))
+                return -ENOMEM;
+        recording->uploadd = uploadd;
+        recording->parameters = *record;
+        r = encoder_new(&recording->encoder, record->quality);
+        if (r < 0)
+                return r;
+        r = sd_event_add_time(uploadd->event, &recording->end, CLOCK_BOOTTIME, UINT64_MAX, 10000, on_end,
+                              recording);
+        if (r < 0)
+                return r;
+        r = segments_recording(&uploadd->segments, record->recording, &recording->entry);
+        if (r < 0)
+                return r;
+        recording->entry->ended = false;
+        uploadd->recording = TAKE_PTR(recording);
+        return 0;
+}
+
+void recording_end(Uploadd *uploadd) {
+        Recording *recording = uploadd->recording;
+
+        if (!recording)
+                return;
+        /* That nothing could be recorded is to be known, and takes little room. */
+        if (recording->unrecorded_since > 0)
+                (void) segment_need(recording, boottime_now(), true);
+        segment_cut(recording);
+        recording->entry->ended = true;
+        uploadd->recording = recording_free(recording);
+}
+
+void recording_flush(Uploadd *uploadd) {
+        if (uploadd->recording)
+                segment_cut(uploadd->recording);
+}
+
+void recording_gap(Uploadd *uploadd, uint32_t output, enum segment_gap reason, uint32_t format,
+                   uint64_t modifier) {
+        SegmentGap gap = { output, reason, 0, format, modifier };
+        Recording *recording = uploadd->recording;
+
+        if (!recording || segment_need(recording, boottime_now(), false) < 0)
+                return;
+        gap.time = segment_time(recording, boottime_now());
+        if (output == SEGMENT_OUTPUT_ALL) {
+                if (recording->gap_all == reason || write_gap(recording, &gap) < 0)
+                        return;
+                recording->gap_all = reason;
+                for (uint32_t i = 0; i < SEGMENT_OUTPUT_MAX; i++)
+                        recording->outputs[i].gap = gap;
+        } else if (output < SEGMENT_OUTPUT_MAX) {
+                const SegmentGap *old = &recording->outputs[output].gap;
+                if ((old->reason == reason && old->format == format && old->modifier == modifier) ||
+                    write_gap(recording, &gap) < 0)
+                        return;
+                recording->outputs[output].gap = gap;
+                recording->gap_all = 0;
+        }
+}
+
+/* Copies the picture out of capd's memory. */
+static int draw(Recording *recording, const struct wire_frame *frame, const int *fds,
+                FrameProblem *problem) {
+        FrameMap map;
+        int r, end;
+
+        if (!segment_size_ok(frame->width, frame->height)) {
+                snprintf(problem->text, sizeof(problem->text),
+                         "an output of %u × %u pixels cannot be recorded", frame->width, frame->height);
+                return -EOPNOTSUPP;
+        }
+        r = frame_map(&map, frame, fds, problem);
+        if (r < 0)
+                return r;
+        r = encoder_prepare(recording->encoder, frame->output, frame->width, frame->height);
+        if (r >= 0)
+                r = frame_begin(&map);
+        if (r >= 0) {
+                (void) encoder_draw(recording->encoder, frame->output, &map.plane);
+                end = frame_end(&map);
+                r = end < 0 ? end : 0;
+        }
+        frame_unmap(&map);
+        if (r < 0)
+                snprintf(problem->text, sizeof(problem->text), "the framebuffer cannot be read: %s",
+                         strerror(-r));
+        return r;
+}
+
+static int declare(Recording *recording, const struct wire_frame *frame, const struct wire_output *output) {
+        RecordingOutput *o = &recording->outputs[frame->output];
+        SegmentOutput declaration = { frame->output, frame->width, frame->height };
+        int r;
+
+        if (o->declared && o->width == frame->width && o->height == frame->height)
+                return 0;
+        if (output) {
+                declaration.refresh_mhz = output->refresh_mhz;
+                memcpy(declaration.name, output->name, sizeof(declaration.name));
+        }
+        r = segment_writer_output(&recording->writer, &declaration);
+        if (r < 0)
+                return r;
+        *o = (RecordingOutput){
+                .declared = true, .width = frame->width, .height = frame->height, .gap = o->gap
+        };
+        return 0;
+}
+
+/* Encodes the picture that was drawn into the open segment. */
+static int write_frame(Recording *recording, const struct wire_frame *frame,
+                       const struct wire_output *output, uint64_t boottime) {
+        RecordingOutput *o = &recording->outputs[frame->output];
+        EncodedFrame encoded;
+        bool key;
+        int r;
+
+        r = declare(recording, frame, output);
+        if (r < 0)
+                return r;
+        r = encoder_encode(recording->encoder, frame->output, !o->has_key, &key, &encoded);
+        /* Nothing new to draw is still news if there was no picture before. */
+        if (r < 0 || (r == 0 && o->gap.reason == 0 && recording->gap_all == 0))
+                return r;
+        r = segment_writer_frame(&recording->writer,
+                                 &(SegmentFrame){
+                                                 .output = frame->output,
+                                                 .flags = key ? SEGMENT_FRAME_KEY : 0,
+                                                 .time = segment_time(recording, boottime),
+                                                 .n_operations = encoded.n_operations,
+                                                 .operations = encoded.operations->data,
+                                                 .operations_size = encoded.operations->size,
+                                 });
+        if (r < 0)
+                return r;
+        o->has_key = true;
+        o->gap.reason = 0;
+        recording->gap_all = 0;
+        return 0;
+}
+
+void recording_frame(Uploadd *uploadd, const struct wire_frame *frame, const struct wire_output *output,
+                     const int *fds, FrameProblem *problem) {
+        Recording *recording = uploadd->recording;
+        uint64_t now = boottime_now(), taken = frame->time / 1000;
+        int r;
+
+        *problem = (FrameProblem){};
+        if (taken > now || now - taken > recording_interval(recording) + UINT64_C(1000000))
+                taken = now; /* capd's word counts as far as it is plausible */
+        if (segment_need(recording, taken, false) < 0)
+                return;
+        r = draw(recording, frame, fds, problem);
+        if (r == -ETIME)
+                return;
+        if (r < 0) {
+                recording_gap(uploadd, frame->output, SEGMENT_GAP_UNDECODABLE, problem->format,
+                              problem->modifier);
+                return;
+        }
+
+        r = write_frame(recording, frame, output, taken);
+        if (r == -EFBIG) {
+                segment_cut(recording);
+                if (segment_need(recording, now, false) < 0)
+                        return;
+                r = write_frame(recording, frame, output, now);
+        }
+        if (r < 0) {
+                snprintf(problem->text, sizeof(problem->text), "a picture of %u × %u pixels is lost: %s",
+                         frame->width, frame->height, strerror(-r));
+                recording_gap(uploadd, frame->output, SEGMENT_GAP_OVERLOAD, 0, 0);
+                return;
+        }
+        encoder_keep(recording->encoder, frame->output);
+        uploadd->frames++;
+        uploadd->last_frame_realtime = realtime_now();
+        if (recording->open && recording->writer.buffer.size >= recording->parameters.segment_bytes)
+                segment_cut(recording);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The open recording: frames and gaps go into its open segment, which is begun with the first of either and
+ * ends by time, by size, by FLUSH or with the recording. */
+
+#include "uploadd.h"
+#include "wire.h"
+
+/* Begins a recording, or goes on with one whose segments are still here; another that is open ends. -EINVAL:
+ * the message asks for what is out of bounds. */
+int recording_start(Uploadd *uploadd, const struct wire_broker_record *record);
+
+/* Ends the open recording, if there is one: its segment is cut and queued. */
+void recording_end(Uploadd *uploadd);
+
+/* Cuts the segment. */
+void recording_flush(Uploadd *uploadd);
+
+const uint8_t *recording_id(const Recording *recording); /* 16 bytes */
+uint64_t recording_outputs(const Recording *recording);  /* mask */
+uint64_t recording_interval(const Recording *recording); /* µs */
+
+/* Whether there is room to record into; if not, the time until there is becomes a gap. */
+bool recording_ready(Uploadd *uploadd);
+
+/* Encodes a frame. *problem is filled, and problem->text not empty, if it could not be. */
+typedef struct FrameProblem FrameProblem;
+void recording_frame(Uploadd *uploadd, const struct wire_frame *frame, const struct wire_output *output,
+                     const int *fds, FrameProblem *problem);
+
+/* No picture of the output (or of SEGMENT_OUTPUT_ALL) from now on; the same again is written once a segment.
+ */
+void recording_gap(Uploadd *uploadd, uint32_t output, enum segment_gap reason, uint32_t format,
+                   uint64_t modifier);
