@@ -19,6 +19,7 @@ import ssl
 import struct
 import threading
 import time
+import warnings
 
 from .process import free_port
 
@@ -81,8 +82,10 @@ class FaultServer:
         self._context.load_cert_chain(certificate.cert_file, certificate.key_file)
         if tls_maximum:
             self._context.set_ciphers("ALL:@SECLEVEL=0")
-            self._context.minimum_version = ssl.TLSVersion.TLSv1
-            self._context.maximum_version = tls_maximum
+            with warnings.catch_warnings():  # that they are deprecated is why they are offered
+                warnings.simplefilter("ignore", DeprecationWarning)
+                self._context.minimum_version = ssl.TLSVersion.TLSv1
+                self._context.maximum_version = tls_maximum
         self.host = host
         self.port = free_port()
         self.url = f"https://{host}:{self.port}"
