@@ -21,7 +21,7 @@
 
 #define WIRE_VERSION       1U
 #define WIRE_OUTPUTS_MAX   16U /* outputs of a workstation, over all cards */
-#define WIRE_PLANES_MAX    8U  /* planes of one output */
+#define WIRE_PLANES_MAX    12U /* planes that one output shows at a time */
 #define WIRE_FRAME_FDS_MAX 16U
 #define WIRE_URL_MAX       4096U
 #define WIRE_HEADERS_MAX   24U
@@ -35,11 +35,14 @@ enum {
         WIRE_FRAME_NEXT = 0x103,        /* uploadd → capd */
         WIRE_FRAME_FRAME = 0x104, /* capd → uploadd, an answer to NEXT: the only message with descriptors */
         WIRE_FRAME_NONE = 0x105,  /* capd → uploadd, the other: never silence */
+        WIRE_FRAME_CONFIRM = 0x106,   /* uploadd → capd: its pixels have been read */
+        WIRE_FRAME_CONFIRMED = 0x107, /* capd → uploadd, the answer */
 
         WIRE_CONTROL_GRANT = 0x201,      /* brokerd → capd */
         WIRE_CONTROL_REVOKE = 0x202,     /* brokerd → capd */
         WIRE_CONTROL_STATUS_GET = 0x203, /* brokerd → capd */
-        WIRE_CONTROL_STATUS = 0x204,     /* capd → brokerd, the answer to each of the three */
+        WIRE_CONTROL_STATUS = 0x204,     /* capd → brokerd, the answer to each but RESCAN */
+        WIRE_CONTROL_RESCAN = 0x205,     /* brokerd → capd: udev told of a display or a card */
 
         WIRE_BROKER_RECORD = 0x301,        /* brokerd → uploadd: begin this recording */
         WIRE_BROKER_STOP = 0x302,          /* brokerd → uploadd: end it */
@@ -88,6 +91,20 @@ struct wire_frame_next {
                                    anything. */
 };
 
+/* drm-kms(7), "Color Management Properties": values of DRM's own COLOR_ENCODING and COLOR_RANGE. They mean
+ * something for YUV formats only; where a driver has no such property, KMS's default is told: BT.601,
+ * limited. */
+enum wire_color_encoding {
+        WIRE_COLOR_BT601 = 0,
+        WIRE_COLOR_BT709 = 1,
+        WIRE_COLOR_BT2020 = 2,
+};
+
+enum wire_color_range {
+        WIRE_COLOR_LIMITED = 0, /* luma 16 to 235, for 8 bits */
+        WIRE_COLOR_FULL = 1,
+};
+
 /* A plane as KMS describes it: drm-kms(7), include/uapi/drm/drm_mode.h. */
 struct wire_plane {
         uint32_t plane_id;      /* KMS object id */
@@ -100,25 +117,41 @@ struct wire_plane {
         uint32_t offsets[4];    /* bytes into the descriptor's memory */
         uint32_t fds[4];        /* index into the message's descriptors */
         uint32_t src_x, src_y, src_w, src_h; /* 16.16 fixed point pixels of the framebuffer */
-        int32_t crtc_x, crtc_y;              /* pixels of the output */
-        uint32_t crtc_w, crtc_h;
-        uint32_t rotation; /* DRM_MODE_ROTATE_* | DRM_MODE_REFLECT_*, 0 = none known */
-        uint32_t zpos;
-        uint32_t alpha;      /* 0 to 0xffff */
-        uint32_t blend_mode; /* enum wire_blend */
-        int32_t hotspot_x, hotspot_y;
+        int32_t crtc_x, crtc_y;  /* pixels of the output; a plane may hang over its edges on any side */
+        uint32_t crtc_w, crtc_h; /* other than src_w and src_h: the plane is scaled */
+        uint32_t rotation; /* DRM_MODE_ROTATE_* (counterclockwise) | DRM_MODE_REFLECT_* (before that), 0:
+                              none known. src_* are before it, crtc_* after. */
+        uint32_t zpos;     /* primary 0, overlays in between and cursor highest where the driver has no such
+                              property */
+        uint32_t alpha;    /* of the whole plane, 0 to 0xffff; times the pixel's, as blend_mode says */
+        uint32_t blend_mode; /* enum wire_blend: what the format's own alpha means, if it has one */
+        uint32_t color_encoding, color_range; /* enum wire_color_encoding, _range */
+        int32_t hotspot_x, hotspot_y; /* of a cursor: pixels from its top left corner, 0: not known */
 };
 
 enum wire_blend {
-        WIRE_BLEND_NONE = 0, /* opaque */
+        WIRE_BLEND_NONE = 0, /* the pixel's alpha is ignored */
         WIRE_BLEND_PREMULTIPLIED = 1,
         WIRE_BLEND_COVERAGE = 2,
 };
 
-/* How the memory behind a frame's descriptors is to be read. */
+/* How the memory behind a frame's descriptors is to be read. One for all of a frame's planes. */
 enum wire_memory {
-        WIRE_MEMORY_DMABUF = 1, /* live: wait with poll(), bracket with DMA_BUF_IOCTL_SYNC */
-        WIRE_MEMORY_MEMFD = 2,  /* capd's own copy, sealed */
+        WIRE_MEMORY_DMABUF = 1, /* live: wait with poll(), bracket with DMA_BUF_IOCTL_SYNC. The inode (fstat)
+                                   is its identity for as long as a descriptor or a mapping of it lives. */
+        WIRE_MEMORY_MEMFD = 2,  /* capd's own copy, sealed; a new one for each frame, not worth keeping. Sent
+                                   where the driver does not export its memory, or where a dma-buf of it
+                                   cannot be mapped. */
+};
+
+/* What the output was told of the picture's light: HDR_OUTPUT_METADATA's static metadata type 1 (struct
+ * hdr_metadata_infoframe of drm_mode.h, CTA-861-G 6.9), and the connector's Colorspace. All zero: SDR. */
+struct wire_hdr {
+        uint32_t eotf;       /* 0 traditional gamma (SDR), 1 the same for HDR, 2 SMPTE ST 2084 (PQ), 3 HLG */
+        uint32_t colorspace; /* DRM_MODE_COLORIMETRY_*, 0: default; 9 BT2020_RGB, 10 BT2020_YCC */
+        uint32_t max_luminance;            /* cd/m², of the mastering display, 0: not known */
+        uint32_t min_luminance;            /* 0.0001 cd/m² */
+        uint32_t max_content, max_average; /* cd/m²: MaxCLL and MaxFALL, 0: not known */
 };
 
 struct wire_frame {
@@ -126,13 +159,40 @@ struct wire_frame {
         uint32_t output;
         uint64_t sequence; /* counts the frames that capd gave out, from 1 */
         uint64_t time;
-        uint64_t identity;      /* changes at a page flip; the same value does not prove the same pixels */
+        uint64_t identity;      /* of the framebuffers on all planes: surely changed by a page flip; the same
+                                   value does not prove the same pixels */
         uint32_t width, height; /* of the output, pixels */
         uint32_t memory;        /* enum wire_memory */
         uint32_t n_fds;         /* as attached: dma-bufs shared between planes are sent once */
-        uint32_t n_planes;      /* in ascending zpos */
+        uint32_t n_planes;      /* 1 or more */
         uint32_t reserved;
-        struct wire_plane planes[WIRE_PLANES_MAX];
+        struct wire_hdr hdr;
+        struct wire_plane planes[WIRE_PLANES_MAX]; /* those that show something, in ascending zpos, all of
+                                                      one moment; below them it is black */
+};
+
+/* Whether a frame is whole: sent as soon as its dma-bufs have been read, since whoever draws may already
+ * paint into what a page flip has taken off the screen. Each frame may be confirmed once, the last one only.
+ */
+struct wire_frame_confirm {
+        uint32_t type;
+        uint32_t output;
+        uint64_t sequence; /* wire_frame.sequence */
+};
+
+enum wire_whole {
+        WIRE_WHOLE = 1, /* no plane has flipped since the frame was given out */
+        WIRE_AGAIN = 2, /* one has: NEXT may be sent at once, for it does not count against the grant's
+                           interval. Twice at most, then it is TORN. */
+        WIRE_TORN = 3,  /* one has, and so it had each time before: take what there is, and mark it */
+};
+
+struct wire_frame_confirmed {
+        uint32_t type;
+        uint32_t output;
+        uint64_t sequence;
+        uint32_t whole; /* enum wire_whole */
+        uint32_t reserved;
 };
 
 enum wire_reason {
@@ -172,6 +232,14 @@ struct wire_control_grant {
 #define WIRE_GRANT_LIFETIME_MAX                                                                             \
         UINT64_C(60000000000) /* one minute: a dead brokerd ends capture by itself                          \
                                */
+
+/* capd sees no uevents. Without it, capd notices a new display when uploadd next asks for the outputs, and a
+ * new card never. */
+struct wire_control_rescan {
+        uint32_t type;
+        uint32_t cards; /* 1: cards came or went, for which capd starts anew (it opens nothing once it
+                           serves); 0: displays did */
+};
 
 struct wire_control_status {
         uint32_t type;

@@ -22,8 +22,11 @@ static const struct {
         IOCTL(MODE_GETPLANE, "which CRTC a plane is on, and its framebuffer"),
         IOCTL(MODE_OBJ_GETPROPERTIES, "where a plane's picture is; whether an output sleeps"),
         IOCTL(MODE_GETPROPERTY, "the names of those"),
+        IOCTL(MODE_GETPROPBLOB, "what an HDR display was told of the picture's light"),
         IOCTL(MODE_GETFB2, "a framebuffer's format, and handles of its memory: wants CAP_SYS_ADMIN"),
         IOCTL(PRIME_HANDLE_TO_FD, "that memory as a dma-buf, for uploadd"),
+        IOCTL(MODE_MAP_DUMB, "where it can be mapped to be copied, if it is not to be had as a dma-buf"),
         IOCTL(GEM_CLOSE, "gives a handle back"),
+        IOCTL(CRTC_QUEUE_SEQUENCE, "waits for the display to begin a new picture"),
 #undef IOCTL
 };

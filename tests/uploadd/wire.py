@@ -28,10 +28,16 @@ Plane = _message("Plane", ("plane_id", U32), ("type", U32), ("format", U32), ("n
                  ("width", U32), ("height", U32), ("pitches", U32 * 4), ("offsets", U32 * 4), ("fds", U32 * 4),
                  ("src_x", U32), ("src_y", U32), ("src_w", U32), ("src_h", U32), ("crtc_x", I32), ("crtc_y", I32),
                  ("crtc_w", U32), ("crtc_h", U32), ("rotation", U32), ("zpos", U32), ("alpha", U32),
-                 ("blend_mode", U32), ("hotspot_x", I32), ("hotspot_y", I32))
+                 ("blend_mode", U32), ("color_encoding", U32), ("color_range", U32), ("hotspot_x", I32),
+                 ("hotspot_y", I32))
+Hdr = _message("Hdr", ("eotf", U32), ("colorspace", U32), ("max_luminance", U32), ("min_luminance", U32),
+               ("max_content", U32), ("max_average", U32))
 Frame = _message("Frame", ("type", U32), ("output", U32), ("sequence", U64), ("time", U64), ("identity", U64),
                  ("width", U32), ("height", U32), ("memory", U32), ("n_fds", U32), ("n_planes", U32),
-                 ("reserved", U32), ("planes", Plane * 8))
+                 ("reserved", U32), ("hdr", Hdr), ("planes", Plane * 12))
+FrameConfirm = _message("FrameConfirm", ("type", U32), ("output", U32), ("sequence", U64))
+FrameConfirmed = _message("FrameConfirmed", ("type", U32), ("output", U32), ("sequence", U64), ("whole", U32),
+                          ("reserved", U32))
 FrameNone = _message("FrameNone", ("type", U32), ("output", U32), ("reason", U32), ("format", U32),
                      ("modifier", U64), ("not_before", U64))
 Record = _message("Record", ("type", U32), ("quality", U32), ("recording", U8 * 16), ("device", U8 * 16),
@@ -52,13 +58,14 @@ Stats = _message("Stats", ("type", U32), ("recording", U32), ("n_outputs", U32),
                  ("last_frame_realtime", U64), ("outputs", Output * 16), ("text", CHAR * 256))
 
 HELLO = 0x1
-OUTPUTS_GET, OUTPUTS, NEXT, FRAME, NONE = range(0x101, 0x106)
+OUTPUTS_GET, OUTPUTS, NEXT, FRAME, NONE, CONFIRM, CONFIRMED = range(0x101, 0x108)
 RECORD, STOP, FLUSH, SEGMENT_READY, UPLOAD, UPLOADED, FAILED, RELEASE, FINISHED, STATS = range(0x301, 0x30B)
 
 NO_GRANT, TOO_SOON, OFF, VT_AWAY, UNPLUGGED, UNDECODABLE = range(1, 7)
 MEMORY_DMABUF, MEMORY_MEMFD = 1, 2
+WHOLE, AGAIN, TORN = 1, 2, 3
 
-FROM_UPLOADD = {HELLO: Hello, OUTPUTS_GET: Plain, NEXT: FrameNext, SEGMENT_READY: SegmentReady, UPLOADED: Segment,
+FROM_UPLOADD = {HELLO: Hello, OUTPUTS_GET: Plain, NEXT: FrameNext, CONFIRM: FrameConfirm, SEGMENT_READY: SegmentReady, UPLOADED: Segment,
                 FAILED: Failed, FINISHED: Recording, STATS: Stats}
 
 
