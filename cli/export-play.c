@@ -23,6 +23,11 @@ static int play_head(ExportPlayer *player, const char *name, const SegmentHead *
                 player->start = player->time = head->start_realtime;
         player->head = *head;
         player->tables = (SegmentTables){};
+        /* The picture goes on until this segment's keyframe, and the cursor on it. */
+        segment_cursors_hide(&player->cursors, &player->canvas);
+        segment_cursors_done(&player->cursors);
+        player->cursor = (SegmentCursor){};
+        player->cursor_moved = false;
         player->has_head = true;
         return 0;
 }
@@ -46,32 +51,73 @@ static int play_output(ExportPlayer *player, const SegmentOutput *output) {
                 player->told_others = true;
                 return 0;
         }
+        player->cursor = (SegmentCursor){};
+        player->cursor_moved = false;
         /* In the next segment the picture goes on until its keyframe. */
         if (player->canvas.pixels && player->canvas.width == output->width &&
             player->canvas.height == output->height)
                 return 0;
+        segment_cursors_hide(&player->cursors, &player->canvas);
         segment_canvas_done(&player->canvas);
         player->shows = false;
         return segment_canvas_init(&player->canvas, output->width, output->height);
 }
 
-static int play_frame(ExportPlayer *player, const char *name, size_t offset, const SegmentFrame *frame) {
+/* Changes the picture, at the player's time: by a frame, or by the cursor alone. */
+static int play_change(ExportPlayer *player, const char *name, size_t offset, const SegmentFrame *frame) {
         int r;
 
-        if (!player->has_output || frame->output != player->output)
-                return 0;
-        set_time(player, frame->time);
         r = player->before(player, player->time);
         if (r < 0)
                 return r;
-        r = segment_canvas_draw(&player->canvas, &player->tables, frame);
-        if (r < 0) {
-                export_message("%s: damaged at byte %zu: the JPEG data of a frame cannot be decoded", name,
-                               offset);
-                return r;
+        segment_cursors_hide(&player->cursors, &player->canvas);
+        if (frame) {
+                r = segment_canvas_draw(&player->canvas, &player->tables, frame);
+                if (r < 0) {
+                        export_message("%s: damaged at byte %zu: the JPEG data of a frame cannot be decoded",
+                                       name, offset);
+                        return r;
+                }
+                player->shows = true;
         }
-        player->shows = true;
-        return player->after(player);
+        player->cursor_moved = false;
+        r = segment_cursors_show(&player->cursors, &player->cursor, &player->canvas);
+        return r < 0 ? r : player->after(player);
+}
+
+static int play_frame(ExportPlayer *player, const char *name, size_t offset, const SegmentFrame *frame) {
+        if (!player->has_output || frame->output != player->output)
+                return 0;
+        set_time(player, frame->time);
+        return play_change(player, name, offset, frame);
+}
+
+static int play_cursor_image(ExportPlayer *player, const char *name, size_t offset,
+                             const SegmentCursorImage *image) {
+        int r = segment_cursors_add(&player->cursors, image);
+        if (r < 0)
+                export_message("%s: damaged at byte %zu: a cursor's image cannot be decoded", name, offset);
+        return r;
+}
+
+static void play_cursor(ExportPlayer *player, const SegmentCursor *cursor) {
+        if (!player->has_output || cursor->output != player->output)
+                return;
+        player->cursor = *cursor;
+        player->cursor_moved = true;
+}
+
+/* A cursor that moved is shown at its time, or with the frame of the same time that follows. */
+static int show_cursor(ExportPlayer *player, const SegmentChunk *next) {
+        bool with_frame = next && next->type == SEGMENT_FRAM && next->frame.output == player->output &&
+                          next->frame.time == player->cursor.time;
+
+        if (!player->cursor_moved || with_frame)
+                return 0;
+        if (!player->shows) /* what ends the gap will show it */
+                return 0;
+        set_time(player, player->cursor.time);
+        return play_change(player, NULL, 0, NULL);
 }
 
 static int play_gap(ExportPlayer *player, const SegmentGap *gap) {
@@ -88,6 +134,10 @@ static int play_gap(ExportPlayer *player, const SegmentGap *gap) {
 }
 
 static int play_chunk(ExportPlayer *player, const char *name, const SegmentChunk *chunk) {
+        int r = show_cursor(player, chunk);
+
+        if (r < 0)
+                return r;
         switch (chunk->type) {
         case SEGMENT_HEAD:
                 return play_head(player, name, &chunk->head);
@@ -100,6 +150,11 @@ static int play_chunk(ExportPlayer *player, const char *name, const SegmentChunk
                 return play_frame(player, name, chunk->offset, &chunk->frame);
         case SEGMENT_GAP:
                 return play_gap(player, &chunk->gap);
+        case SEGMENT_CIMG:
+                return play_cursor_image(player, name, chunk->offset, &chunk->cursor_image);
+        case SEGMENT_CPOS:
+                play_cursor(player, &chunk->cursor);
+                return 0;
         case SEGMENT_INDX:
                 set_time(player, chunk->index.end_time);
                 return 0;
@@ -120,7 +175,7 @@ int export_play(ExportPlayer *player, const char *name, const uint8_t *data, siz
                         return r;
                 player->progress(player, reader.offset);
         }
-        if (r < 0)
+        if (r < 0 && show_cursor(player, NULL) >= 0)
                 export_message("%s: damaged at byte %zu: %s. What precedes it is exported.", name,
                                reader.error_offset, reader.error);
         return r;
@@ -128,4 +183,5 @@ int export_play(ExportPlayer *player, const char *name, const uint8_t *data, siz
 
 void export_player_done(ExportPlayer *player) {
         segment_canvas_done(&player->canvas);
+        segment_cursors_done(&player->cursors);
 }

@@ -2,14 +2,19 @@
 #pragma once
 
 #include "export.h"
+#include "segment-cursor.h"
 
 /* Plays segments in a row, one output of them. */
 typedef struct ExportPlayer {
         bool has_output;
         uint32_t output;      /* the one played: given, or the first that occurs */
-        SegmentCanvas canvas; /* what it shows */
+        SegmentCanvas canvas; /* what it shows, with the cursor */
         bool shows;           /* false: nothing yet, or a gap */
         uint64_t start, time; /* µs since the epoch: of the first segment, of now */
+
+        SegmentCursors cursors;
+        SegmentCursor cursor; /* as last told, in this segment */
+        bool cursor_moved;    /* and not yet shown */
 
         SegmentTables tables;
         bool has_head, told_others;

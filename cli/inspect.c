@@ -110,6 +110,16 @@ static void print_gap(const SegmentGap *gap) {
         printf(": %s (%" PRIu32 ")\n", gap_reason(gap->reason), gap->reason);
 }
 
+static void print_cursor(const SegmentCursor *cursor) {
+        printf("output %" PRIu32 " at ", cursor->output);
+        print_time(cursor->time);
+        if (cursor->visible)
+                printf(": image %" PRIu32 " at %" PRIi32 ", %" PRIi32 "\n", cursor->image, cursor->x,
+                       cursor->y);
+        else
+                printf(": hidden\n");
+}
+
 static void print_chunk(const SegmentChunk *chunk) {
         printf("%10zu  %.4s  ", chunk->offset, (const char *) &(uint32_t){ htole32(chunk->type) });
         switch (chunk->type) {
@@ -131,6 +141,15 @@ static void print_chunk(const SegmentChunk *chunk) {
                 break;
         case SEGMENT_GAP:
                 print_gap(&chunk->gap);
+                break;
+        case SEGMENT_CIMG:
+                printf("cursor image %" PRIu32 ": %" PRIu32 " × %" PRIu32 ", points with %" PRIi32
+                       ", %" PRIi32 ", %zu bytes\n",
+                       chunk->cursor_image.id, chunk->cursor_image.width, chunk->cursor_image.height,
+                       chunk->cursor_image.hot_x, chunk->cursor_image.hot_y, chunk->cursor_image.size);
+                break;
+        case SEGMENT_CPOS:
+                print_cursor(&chunk->cursor);
                 break;
         case SEGMENT_INDX:
                 printf("end at ");

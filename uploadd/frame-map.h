@@ -4,6 +4,7 @@
 /* The way into memory that another process describes. Nothing in a wire_frame is believed: each number is
  * checked against the real size of the memory behind the descriptor. The mapping is never writable. */
 
+#include "cursor-layer.h"
 #include "picture.h"
 #include "wire.h"
 
@@ -13,6 +14,7 @@ typedef struct FrameMap {
         int fd; /* borrowed */
         bool dmabuf;
         PicturePlane plane;
+        Cursor cursor; /* not visible: there is none */
 } FrameMap;
 
 /* Why a frame cannot be shown, for a person: written on failure. */

@@ -5,6 +5,7 @@
 
 #include "broker.h"
 #include "clock.h"
+#include "cursor-layer.h"
 #include "encoder.h"
 #include "frame-map.h"
 #include "log.h"
@@ -24,6 +25,7 @@ struct Recording {
         Uploadd *uploadd;
         RecordingEntry *entry;
         Encoder *encoder;
+        CursorLayer *cursors;
         struct wire_broker_record parameters;
 
         bool open; /* there is an open segment: */
@@ -111,6 +113,7 @@ static int segment_start(Recording *recording, uint64_t start_boottime) {
         recording->start_realtime = head.start_realtime;
         recording->gap_all = 0;
         memset(recording->outputs, 0, sizeof(recording->outputs));
+        cursor_layer_restart(recording->cursors);
 
         r = segment_writer_tables(&recording->writer, tables.data, tables.size);
         if (r >= 0)
@@ -174,6 +177,7 @@ static Recording *recording_free(Recording *recording) {
         sd_event_source_disable_unref(recording->end);
         segment_writer_done(&recording->writer);
         encoder_free(recording->encoder);
+        cursor_layer_free(recording->cursors);
         free(recording);
         return NULL;
 }
@@ -200,6 +204,8 @@ int recording_start(Uploadd *uploadd, const struct wire_broker_record *record) {
         recording->uploadd = uploadd;
         recording->parameters = *record;
         r = encoder_new(&recording->encoder, record->quality);
+        if (r >= 0)
+                r = cursor_layer_new(&recording->cursors);
         if (r < 0)
                 return r;
         r = sd_event_add_time(uploadd->event, &recording->end, CLOCK_BOOTTIME, UINT64_MAX, 10000, on_end,
@@ -275,8 +281,10 @@ static int draw(Recording *recording, const struct wire_frame *frame, const int 
                 r = frame_begin(&map);
         if (r >= 0) {
                 (void) encoder_draw(recording->encoder, frame->output, &map.plane);
+                r = cursor_layer_set(recording->cursors, frame->output, frame->width, frame->height,
+                                     &map.cursor);
                 end = frame_end(&map);
-                r = end < 0 ? end : 0;
+                r = end < 0 ? end : r;
         }
         frame_unmap(&map);
         if (r < 0)
@@ -299,6 +307,7 @@ static int declare(Recording *recording, const struct wire_frame *frame, const s
         r = segment_writer_output(&recording->writer, &declaration);
         if (r < 0)
                 return r;
+        cursor_layer_restart_output(recording->cursors, frame->output);
         *o = (RecordingOutput){
                 .declared = true, .width = frame->width, .height = frame->height, .gap = o->gap
         };
@@ -314,6 +323,9 @@ static int write_frame(Recording *recording, const struct wire_frame *frame,
         int r;
 
         r = declare(recording, frame, output);
+        if (r >= 0)
+                r = cursor_layer_write(recording->cursors, &recording->writer, frame->output,
+                                       segment_time(recording, boottime));
         if (r < 0)
                 return r;
         r = encoder_encode(recording->encoder, frame->output, !o->has_key, &key, &encoded);

@@ -138,6 +138,57 @@ static int read_gap(SegmentReader *reader, const uint8_t *p, size_t size, Segmen
         return 0;
 }
 
+/* The compressed pixels are for segment-cursor.h to check: this reader allocates nothing. */
+static int read_cursor_image(SegmentReader *reader, const uint8_t *p, size_t size, SegmentCursorImage *ret) {
+        if (size <= SEGMENT_CIMG_SIZE)
+                return damaged(reader, -EBADMSG, "cIMG has %zu bytes", size);
+        *ret = (SegmentCursorImage){
+                .id = le32_get(p),
+                .width = le16_get(p + 4),
+                .height = le16_get(p + 6),
+                .hot_x = (int16_t) le16_get(p + 8),
+                .hot_y = (int16_t) le16_get(p + 10),
+                .data = p + SEGMENT_CIMG_SIZE,
+                .size = size - SEGMENT_CIMG_SIZE,
+        };
+        if (ret->id >= SEGMENT_CURSORS_MAX || ret->width < 1 || ret->width > SEGMENT_CURSOR_SIDE ||
+            ret->height < 1 || ret->height > SEGMENT_CURSOR_SIDE)
+                return damaged(reader, -EBADMSG, "cIMG has a value out of range");
+        for (uint32_t i = 0; i < SEGMENT_OUTPUT_MAX; i++)
+                if (reader->outputs[i].has_cursor && reader->outputs[i].cursor == ret->id)
+                        return damaged(reader, -EBADMSG, "cIMG replaces an image that is shown");
+        reader->cursors |= UINT64_C(1) << ret->id;
+        return 0;
+}
+
+static int read_cursor(SegmentReader *reader, const uint8_t *p, size_t size, SegmentCursor *ret) {
+        if (size != SEGMENT_CPOS_SIZE)
+                return damaged(reader, -EBADMSG, "cPOS has %zu bytes", size);
+        uint32_t flags = le32_get(p + 4);
+        if (flags & ~SEGMENT_CURSOR_VISIBLE)
+                return damaged(reader, -EPROTONOSUPPORT, "cPOS has a flag of a newer version");
+        *ret = (SegmentCursor){
+                .output = le32_get(p),
+                .visible = flags & SEGMENT_CURSOR_VISIBLE,
+                .time = le64_get(p + 8),
+                .x = (int32_t) le32_get(p + 16),
+                .y = (int32_t) le32_get(p + 20),
+                .image = le32_get(p + 24),
+        };
+        if (ret->output >= SEGMENT_OUTPUT_MAX || !reader->outputs[ret->output].declared)
+                return damaged(reader, -EBADMSG, "cPOS is of an output without OUTP before it");
+        if (ret->visible ? ret->image >= SEGMENT_CURSORS_MAX ||
+                                            !(reader->cursors & UINT64_C(1) << ret->image) ||
+                                            ret->x != (int16_t) ret->x || ret->y != (int16_t) ret->y
+                         : ret->image != 0 || ret->x != 0 || ret->y != 0)
+                return damaged(reader, -EBADMSG, "cPOS has a value out of range");
+        if (!time_ok(reader, ret->time))
+                return damaged(reader, -EBADMSG, "cPOS goes back in time");
+        reader->outputs[ret->output].has_cursor = ret->visible;
+        reader->outputs[ret->output].cursor = ret->image;
+        return 0;
+}
+
 static int read_index(SegmentReader *reader, const uint8_t *p, size_t size, SegmentIndex *ret) {
         if (size < SEGMENT_INDX_SIZE)
                 return damaged(reader, -EBADMSG, "INDX has %zu bytes", size);
@@ -186,6 +237,10 @@ static int read_payload(SegmentReader *reader, const uint8_t *p, size_t size, Se
                 return read_frame(reader, p, size, &ret->frame);
         case SEGMENT_GAP:
                 return read_gap(reader, p, size, &ret->gap);
+        case SEGMENT_CIMG:
+                return read_cursor_image(reader, p, size, &ret->cursor_image);
+        case SEGMENT_CPOS:
+                return read_cursor(reader, p, size, &ret->cursor);
         case SEGMENT_INDX:
                 return read_index(reader, p, size, &ret->index);
         default:
@@ -217,8 +272,8 @@ static int read_chunk(SegmentReader *reader, SegmentChunk *ret) {
         if (crc32c(crc32c(0, header, 8), payload, size) != le32_get(header + 8))
                 return damaged(reader, -EBADMSG, "a chunk's checksum is wrong");
 
-        static const uint32_t known[] = { SEGMENT_HEAD, SEGMENT_OUTP, SEGMENT_JTAB,
-                                          SEGMENT_FRAM, SEGMENT_GAP,  SEGMENT_INDX };
+        static const uint32_t known[] = { SEGMENT_HEAD, SEGMENT_OUTP, SEGMENT_JTAB, SEGMENT_FRAM,
+                                          SEGMENT_GAP,  SEGMENT_CIMG, SEGMENT_CPOS, SEGMENT_INDX };
         bool skip = type & SEGMENT_TYPE_OPTIONAL && reader->started;
         for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
                 skip = skip && type != known[i];

@@ -11,7 +11,9 @@
 typedef struct SegmentReaderOutput {
         bool declared, has_key;
         uint32_t width, height;
-        uint32_t n_new; /* tiles since the last keyframe */
+        uint32_t n_new;  /* tiles since the last keyframe */
+        bool has_cursor; /* a visible one: */
+        uint32_t cursor; /* its image */
 } SegmentReaderOutput;
 
 typedef struct SegmentReader {
@@ -21,6 +23,7 @@ typedef struct SegmentReader {
         bool has_tables;
         uint64_t last_time;
         uint32_t n_frames;
+        uint64_t cursors; /* bit by id: there is such an image */
         SegmentReaderOutput outputs[SEGMENT_OUTPUT_MAX];
         uint8_t drawn[(SEGMENT_PICTURE_TILES_MAX + 7) / 8]; /* bit by tile, of the frame being checked */
 
@@ -38,6 +41,8 @@ typedef struct SegmentChunk {
                 SegmentTables tables;
                 SegmentFrame frame;
                 SegmentGap gap;
+                SegmentCursorImage cursor_image;
+                SegmentCursor cursor;
                 SegmentIndex index;
         };
 } SegmentChunk;

@@ -149,6 +149,35 @@ int segment_writer_gap(SegmentWriter *writer, const SegmentGap *gap) {
         return r;
 }
 
+int segment_writer_cursor_image(SegmentWriter *writer, const SegmentCursorImage *image) {
+        uint8_t payload[SEGMENT_CIMG_SIZE];
+
+        le32_put(payload, image->id);
+        le16_put(payload + 4, (uint16_t) image->width);
+        le16_put(payload + 6, (uint16_t) image->height);
+        le16_put(payload + 8, (uint16_t) image->hot_x);
+        le16_put(payload + 10, (uint16_t) image->hot_y);
+        return put_chunk(writer, SEGMENT_CIMG, payload, sizeof(payload), image->data, image->size);
+}
+
+int segment_writer_cursor(SegmentWriter *writer, const SegmentCursor *cursor) {
+        uint64_t time = in_order(writer, cursor->time);
+        uint8_t payload[SEGMENT_CPOS_SIZE];
+        int r;
+
+        le32_put(payload, cursor->output);
+        le32_put(payload + 4, cursor->visible ? SEGMENT_CURSOR_VISIBLE : 0);
+        le64_put(payload + 8, time);
+        le32_put(payload + 16, (uint32_t) cursor->x);
+        le32_put(payload + 20, (uint32_t) cursor->y);
+        le32_put(payload + 24, cursor->image);
+        le32_put(payload + 28, 0);
+        r = put_chunk(writer, SEGMENT_CPOS, payload, sizeof(payload), NULL, 0);
+        if (r >= 0)
+                writer->last_time = time;
+        return r;
+}
+
 int segment_writer_finish(SegmentWriter *writer, uint64_t end_time) {
         uint8_t fixed[SEGMENT_INDX_SIZE - 4], last[4];
         int r;

@@ -25,6 +25,8 @@ int segment_writer_output(SegmentWriter *writer, const SegmentOutput *output);
 int segment_writer_tables(SegmentWriter *writer, const uint8_t *data, size_t size);
 int segment_writer_frame(SegmentWriter *writer, const SegmentFrame *frame);
 int segment_writer_gap(SegmentWriter *writer, const SegmentGap *gap);
+int segment_writer_cursor_image(SegmentWriter *writer, const SegmentCursorImage *image);
+int segment_writer_cursor(SegmentWriter *writer, const SegmentCursor *cursor);
 
 /* Writes INDX; the segment is then writer->buffer. */
 int segment_writer_finish(SegmentWriter *writer, uint64_t end_time);

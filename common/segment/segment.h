@@ -22,6 +22,8 @@
 #define SEGMENT_OPERATIONS_MAX 4096U       /* of one frame */
 #define SEGMENT_MOVES_MAX      256U        /* of one frame; together at most twice the picture's area */
 #define SEGMENT_INDEX_MAX      65536U      /* entries of INDX */
+#define SEGMENT_CURSORS_MAX    64U         /* ids of cursor images are below it */
+#define SEGMENT_CURSOR_SIDE    256U        /* pixels of a cursor image's width or height at most */
 #define SEGMENT_TIME_MAX       ((UINT64_C(1) << 53) - 1) /* µs; exact as a JavaScript number */
 
 #define SEGMENT_TILE_WIDTH  64U
@@ -47,6 +49,8 @@ enum {
         SEGMENT_FRAM = SEGMENT_FOURCC('F', 'R', 'A', 'M'),
         SEGMENT_GAP = SEGMENT_FOURCC('G', 'A', 'P', '_'),
         SEGMENT_INDX = SEGMENT_FOURCC('I', 'N', 'D', 'X'),
+        SEGMENT_CIMG = SEGMENT_FOURCC('c', 'I', 'M', 'G'),
+        SEGMENT_CPOS = SEGMENT_FOURCC('c', 'P', 'O', 'S'),
 };
 
 /* A type whose first letter is lower case may be skipped by a reader that does not know it, as in PNG. */
@@ -60,6 +64,8 @@ enum {
 #define SEGMENT_OUTP_SIZE       48U
 #define SEGMENT_FRAM_SIZE       24U
 #define SEGMENT_GAP_SIZE        32U
+#define SEGMENT_CIMG_SIZE       12U /* before the compressed pixels */
+#define SEGMENT_CPOS_SIZE       32U
 #define SEGMENT_INDX_SIZE       24U /* without entries: 20 before them, 4 behind */
 #define SEGMENT_INDX_ENTRY_SIZE 24U
 #define SEGMENT_OPERATION_SIZE  8U /* kind and length */
@@ -89,6 +95,8 @@ enum segment_gap {
         SEGMENT_GAP_PAUSED = 8,      /* paused by a person or a rule */
         SEGMENT_GAP_LOCKED = 9,      /* the session is locked */
 };
+
+enum { SEGMENT_CURSOR_VISIBLE = 1U << 0 };
 
 #define SEGMENT_OUTPUT_ALL UINT32_MAX /* in a gap: every output */
 
@@ -146,6 +154,23 @@ typedef struct SegmentGap {
         uint32_t format; /* DRM_FORMAT_* with UNDECODABLE, else 0 */
         uint64_t modifier;
 } SegmentGap;
+
+/* What the mouse pointer looks like. */
+typedef struct SegmentCursorImage {
+        uint32_t id, width, height;
+        int32_t hot_x, hot_y; /* the pixel that points, from the upper left one */
+        const uint8_t *data;  /* zlib: rows of premultiplied B, G, R, A */
+        size_t size;
+} SegmentCursorImage;
+
+/* Where it is from time on, over the picture. */
+typedef struct SegmentCursor {
+        uint32_t output;
+        bool visible; /* the rest is 0 if not */
+        uint64_t time;
+        int32_t x, y; /* of the image's upper left pixel, perhaps outside the picture; within int16_t */
+        uint32_t image;
+} SegmentCursor;
 
 typedef struct SegmentIndex {
         uint64_t end_time; /* µs after start_realtime */

@@ -9,7 +9,7 @@
 #include "crc32c.h"
 #include "fuzz.h"
 #include "le.h"
-#include "segment-canvas.h"
+#include "segment-cursor.h"
 
 #define PIXELS_MAX (1024U * 1024U) /* larger pictures take time and find nothing more */
 
@@ -28,6 +28,7 @@ static void fix_checksums(uint8_t *data, size_t size) {
 static void play(const uint8_t *data, size_t size) {
         static SegmentReader reader;
         SegmentCanvas canvases[SEGMENT_OUTPUT_MAX] = {};
+        SegmentCursors cursors = {};
         SegmentTables tables = {};
         SegmentChunk chunk;
 
@@ -48,9 +49,19 @@ static void play(const uint8_t *data, size_t size) {
                                 (void) segment_canvas_draw(&canvases[chunk.frame.output], &tables,
                                                            &chunk.frame);
                         break;
+                case SEGMENT_CIMG:
+                        (void) segment_cursors_add(&cursors, &chunk.cursor_image);
+                        break;
+                case SEGMENT_CPOS:
+                        if (!canvases[chunk.cursor.output].pixels)
+                                break;
+                        (void) segment_cursors_show(&cursors, &chunk.cursor, &canvases[chunk.cursor.output]);
+                        segment_cursors_hide(&cursors, &canvases[chunk.cursor.output]);
+                        break;
                 default:
                         break;
                 }
+        segment_cursors_done(&cursors);
         for (uint32_t i = 0; i < SEGMENT_OUTPUT_MAX; i++)
                 segment_canvas_done(&canvases[i]);
 }

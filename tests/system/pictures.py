@@ -4,6 +4,7 @@ import collections
 import io
 import struct
 import uuid
+import zlib
 
 import numpy
 from PIL import Image
@@ -79,6 +80,23 @@ class _Output:
         self.across = -(-width // 64)
         self.canvas = numpy.zeros((-(-height // 8) * 8, self.across * 64, 3), numpy.uint8)
         self.new = []  # every NEW tile since the keyframe
+        self.cursor = None  # image, x, y
+        self.drawn = False  # there is a picture
+
+    def shown(self, images):
+        """The picture with the mouse pointer over it."""
+        picture = self.canvas[:self.height, :self.width].copy()
+        if self.cursor:
+            image, x, y = self.cursor
+            colour, alpha = images[image][..., 2::-1].astype(int), images[image][..., 3:].astype(int)
+            height, width = alpha.shape[:2]
+            top, left, bottom, right = max(y, 0), max(x, 0), min(y + height, self.height), min(x + width, self.width)
+            if top < bottom and left < right:
+                inside = numpy.s_[top - y:bottom - y, left - x:right - x]
+                below = picture[top:bottom, left:right].astype(int)
+                picture[top:bottom, left:right] = numpy.minimum(
+                    255, colour[inside] + (below * (255 - alpha[inside]) + 127) // 255)
+        return picture
 
     def draw(self, operation, body, tables, before):
         if operation == 1:
@@ -112,9 +130,21 @@ class _Output:
             self._place(tile, self.new[-1])
 
 
+def cursor_image(payload):
+    """Id and pixels (blue, green, red, alpha) of cIMG."""
+    ident, width, height, _, _ = struct.unpack_from("<IHHhh", payload)
+    return ident, numpy.frombuffer(zlib.decompress(payload[12:]), numpy.uint8).reshape(height, width, 4)
+
+
 def decode(data):
-    """Every frame of a segment as Picture, in order."""
-    outputs, tables, start, found, ended = {}, None, None, [], False
+    """What was shown from each change on, as Picture, in order: a frame, or the mouse pointer alone."""
+    outputs, images, tables, start, found, ended = {}, {}, None, None, [], False
+
+    def add(time, ident):
+        if found and found[-1].realtime == (start + time) / 1e6 and found[-1].output == ident:
+            found.pop()  # the pointer and a frame of one time are one change
+        found.append(Picture((start + time) / 1e6, ident, outputs[ident].shown(images)))
+
     for offset, kind, payload in chunks(data):
         if ended or (start is None) != (kind == "HEAD"):
             raise BadSegment(f"{kind} at {offset} is out of order")
@@ -129,13 +159,22 @@ def decode(data):
             ident, flags, time, n_operations, _ = struct.unpack_from("<IIQII", payload)
             output, at = outputs[ident], 24
             before = output.canvas.copy()
+            output.drawn = True
             if flags & 1:
                 output.new = []
             for _ in range(n_operations):
                 operation, length = struct.unpack_from("<II", payload, at)
                 output.draw(operation, payload[at + 8:at + 8 + length], tables, before)
                 at += 8 + length
-            found.append(Picture((start + time) / 1e6, ident, output.canvas[:output.height, :output.width].copy()))
+            add(time, ident)
+        elif kind == "cIMG":
+            ident, pixels = cursor_image(payload)
+            images[ident] = pixels
+        elif kind == "cPOS":
+            ident, visible, time, x, y, image, _ = struct.unpack("<IIQiiII", payload)
+            outputs[ident].cursor = (image, x, y) if visible else None
+            if outputs[ident].drawn:
+                add(time, ident)
         elif kind == "INDX":
             ended = True
     if not ended:
