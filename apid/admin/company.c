@@ -57,12 +57,12 @@ int command_policy_set(Admin *admin) {
                         return r;
         r = admin_query(admin,
                         "WITH changed AS ("
-                        " UPDATE streamsight.policy SET revision = revision + 1, changed_at = now(),"
-                        "  recording = coalesce($2, recording),"
-                        "  frames_per_second = coalesce($3::integer, frames_per_second),"
-                        "  jpeg_quality = coalesce($4::integer, jpeg_quality),"
-                        "  segment_seconds = coalesce($5::integer, segment_seconds)"
-                        " WHERE company_id = $1 RETURNING *),"
+                        " INSERT INTO streamsight.policy (company_id, revision, recording, frames_per_second,"
+                        "                                 jpeg_quality, segment_seconds, segment_bytes)"
+                        " SELECT company_id, revision + 1, coalesce($2, recording),"
+                        "  coalesce($3::integer, frames_per_second), coalesce($4::integer, jpeg_quality),"
+                        "  coalesce($5::integer, segment_seconds), segment_bytes"
+                        " FROM streamsight.policy WHERE company_id = $1 ORDER BY revision DESC LIMIT 1 RETURNING *),"
                         " noted AS (INSERT INTO streamsight.audit (company_id, actor, action, subject_id)"
                         "           SELECT company_id, 'administrator', 'policy.set', company_id FROM changed)"
                         "SELECT revision, recording, frames_per_second, jpeg_quality, segment_seconds FROM changed",

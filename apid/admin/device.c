@@ -114,9 +114,9 @@ int command_recording_list(Admin *admin) {
                     " coalesce(sum(s.size) FILTER (WHERE s.completed_at IS NOT NULL), 0) AS bytes,"
                     " CASE WHEN r.finished_at IS NULL THEN 'open' ELSE 'finished' END AS state"
                     " FROM streamsight.recording r LEFT JOIN streamsight.segment s"
-                    "  ON s.company_id = r.company_id AND s.recording_id = r.id"
+                    "  ON s.company_id = r.company_id AND s.recording_id = r.id AND s.recording_created_at = r.created_at"
                     " WHERE $1::uuid IS NULL OR r.company_id = $1"
-                    " GROUP BY r.company_id, r.id ORDER BY r.started_at DESC, r.id LIMIT 1000");
+                    " GROUP BY r.company_id, r.id, r.created_at ORDER BY r.started_at DESC, r.id LIMIT 1000");
 }
 
 int command_device_revoke(Admin *admin) {

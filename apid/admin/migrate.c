@@ -74,8 +74,8 @@ int command_migrate(Admin *admin) {
                 if (r < 0)
                         return r;
         }
-        printf(admin->json ? "{\"applied\": %zu, \"schema\": %zu}\n"
-                           : "%zu migrations applied; the schema is at %zu\n",
-               n_migrations - (size_t) applied, n_migrations);
+        printf(admin->json ? "{\"applied\": %zu, \"schema\": %i}\n"
+                           : "%zu migrations applied; the schema is at %i\n",
+               n_migrations - (size_t) applied, migrations[n_migrations - 1].number);
         return 0;
 }
