@@ -89,6 +89,10 @@ const ProblemInfo problems[_PROBLEM_MAX] = {
         [PROBLEM_SEGMENT_PENDING] = { "segment_pending", 409, "SS045", NULL,
                                       "The segment is not in the bucket yet",
                                       "Try again when its state is \"complete\"." },
+        [PROBLEM_STATEMENT_INVALID] = { "statement_invalid", 422, "SS046", NULL,
+                                        "The device's statement is not valid",
+                                        "It must be signed with this device's key, over exactly what the request "
+                                        "says: docs/evidence.md." },
 };
 
 Problem problem_from_sqlstate(const char *sqlstate) {

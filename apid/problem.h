@@ -37,6 +37,7 @@ typedef enum Problem {
         PROBLEM_SEGMENT_COMPLETE,
         PROBLEM_SEGMENT_UNKNOWN,
         PROBLEM_SEGMENT_PENDING,
+        PROBLEM_STATEMENT_INVALID,
         _PROBLEM_MAX,
 } Problem;
 

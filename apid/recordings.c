@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "database.h"
+#include "evidence.h"
 #include "handlers.h"
 #include "value.h"
 
@@ -80,21 +81,37 @@ int handle_recording_open(Request *request) {
 }
 
 int handle_recording_finish(Request *request) {
-        enum { SEGMENTS, ENDED, REASON, _N };
+        enum { SEGMENTS, ENDED, REASON, STATEMENT, _N };
         Field fields[_N] = {
                 [SEGMENTS] = { "segments", FIELD_UINT, .maximum = SEGMENTS_MAX },
                 [ENDED] = { "ended_at", FIELD_TIME },
-                [REASON] = { "reason", FIELD_TEXT, .maximum = 64 },
+                [REASON] = { "reason", FIELD_TEXT, .maximum = STATEMENT_REASON_MAX },
+                [STATEMENT] = { "statement", FIELD_TEXT, .maximum = STATEMENT_MAX },
         };
+        RecordingStatement said = {};
+        Evidence evidence;
         _cleanup_(PQclearp) PGresult *result = NULL;
         int r;
 
         r = request_read_fields(request, fields, _N);
         if (r < 0)
                 return r;
-        const char *const parameters[] = { request->token, request->values[0], fields[SEGMENTS].parameter,
-                                           fields[ENDED].parameter, fields[REASON].parameter };
-        r = database_call(request, "finish_recording", parameters, ELEMENTSOF(parameters), &result);
+        said.segments = (uint32_t) fields[SEGMENTS].number;
+        snprintf(said.recording, sizeof(said.recording), "%s", request->values[0]);
+        snprintf(said.ended_at, sizeof(said.ended_at), "%s", fields[ENDED].text);
+        snprintf(said.reason, sizeof(said.reason), "%s", fields[REASON].text);
+        r = evidence_check_recording(request, fields[STATEMENT].text, &said, &evidence);
+        if (r < 0)
+                return r;
+        const char *const parameters[] = { request->token,
+                                           request->values[0],
+                                           fields[SEGMENTS].parameter,
+                                           fields[ENDED].parameter,
+                                           fields[REASON].parameter,
+                                           evidence.device,
+                                           evidence.key,
+                                           fields[STATEMENT].parameter };
+        r = database_call(request, "finish_signed_recording", parameters, ELEMENTSOF(parameters), &result);
         if (r < 0)
                 return r;
         json_t *missing = json_loads(PQgetvalue(result, 0, 0), 0, NULL);

@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 #include <string.h>
 
+#include "evidence.h"
 #include "handlers.h"
 #include "presign.h"
 #include "value.h"
@@ -34,8 +35,21 @@ static json_t *headers_as_json(const SigV4Header *headers, size_t n) {
         return object;
 }
 
+enum { SEQUENCE, SHA256, PREVIOUS, MD5, SIZE, STARTED, ENDED, FRAMES, STATEMENT, _N };
+
+static int check_statement(Request *request, const Field fields[static _N], Evidence *ret) {
+        SegmentStatement said = { .sequence = (uint32_t) fields[SEQUENCE].number,
+                                  .size = fields[SIZE].number };
+
+        snprintf(said.recording, sizeof(said.recording), "%s", request->values[0]);
+        snprintf(said.sha256, sizeof(said.sha256), "%s", fields[SHA256].text);
+        snprintf(said.previous_sha256, sizeof(said.previous_sha256), "%s", fields[PREVIOUS].text ?: "");
+        snprintf(said.started_at, sizeof(said.started_at), "%s", fields[STARTED].text);
+        snprintf(said.ended_at, sizeof(said.ended_at), "%s", fields[ENDED].text);
+        return evidence_check_segment(request, fields[STATEMENT].text, &said, ret);
+}
+
 int handle_segment_offer(Request *request) {
-        enum { SEQUENCE, SHA256, PREVIOUS, MD5, SIZE, STARTED, ENDED, FRAMES, _N };
         Field fields[_N] = {
                 [SEQUENCE] = { "sequence", FIELD_UINT, .maximum = SEQUENCE_MAX },
                 [SHA256] = { "sha256", FIELD_SHA256 },
@@ -45,7 +59,9 @@ int handle_segment_offer(Request *request) {
                 [STARTED] = { "started_at", FIELD_TIME },
                 [ENDED] = { "ended_at", FIELD_TIME },
                 [FRAMES] = { "frames", FIELD_UINT, .maximum = INT32_MAX },
+                [STATEMENT] = { "statement", FIELD_TEXT, .maximum = STATEMENT_MAX },
         };
+        Evidence evidence;
         _cleanup_(PQclearp) PGresult *upload = NULL;
         const char *url, *expires;
         int r;
@@ -55,13 +71,25 @@ int handle_segment_offer(Request *request) {
                 return r;
         if (fields[SIZE].number > SEGMENT_SIZE_MAX)
                 return request_problem(request, PROBLEM_SEGMENT_TOO_LARGE);
+        r = check_statement(request, fields, &evidence);
+        if (r < 0)
+                return r;
         const char *const parameters[] = {
-                request->token,           request->values[0],         fields[SEQUENCE].parameter,
-                fields[SHA256].parameter, fields[PREVIOUS].parameter, fields[MD5].parameter,
-                fields[SIZE].parameter,   fields[STARTED].parameter,  fields[ENDED].parameter,
+                request->token,
+                request->values[0],
+                fields[SEQUENCE].parameter,
+                fields[SHA256].parameter,
+                fields[PREVIOUS].parameter,
+                fields[MD5].parameter,
+                fields[SIZE].parameter,
+                fields[STARTED].parameter,
+                fields[ENDED].parameter,
                 fields[FRAMES].parameter,
+                evidence.device,
+                evidence.key,
+                fields[STATEMENT].parameter,
         };
-        r = database_call(request, "offer_segment", parameters, ELEMENTSOF(parameters), &upload);
+        r = database_call(request, "offer_signed_segment", parameters, ELEMENTSOF(parameters), &upload);
         if (r < 0)
                 return r;
 
@@ -76,8 +104,9 @@ int handle_segment_offer(Request *request) {
                 { "x-amz-acl", "bucket-owner-full-control" },
                 { "x-amz-meta-streamsight-recording", request->values[0] },
                 { "x-amz-meta-streamsight-sequence", fields[SEQUENCE].text },
+                { "x-amz-meta-streamsight-statement", fields[STATEMENT].text },
         };
-        size_t n_headers = 9;
+        size_t n_headers = 10;
         if (!headers[5].value)
                 return -ENOMEM;
         if (fields[PREVIOUS].text)

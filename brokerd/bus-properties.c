@@ -38,6 +38,10 @@ static const char *get_device_id(const Broker *broker) {
                                                     : "";
 }
 
+static const char *get_key_thumbprint(const Broker *broker) {
+        return broker->identity.thumbprint;
+}
+
 static const char *get_employee(const Broker *broker) {
         const CapturePolicy *policy = policy_sync_get(broker->policy);
 
@@ -79,6 +83,7 @@ const BusProperty bus_properties[BUS_PROPERTIES] = {
         { "Reason", "s", get_reason, NULL },
         { "Company", "s", get_company, NULL },
         { "DeviceId", "s", get_device_id, NULL },
+        { "KeyThumbprint", "s", get_key_thumbprint, NULL },
         { "Employee", "s", get_employee, NULL },
         { "PolicyRevision", "t", NULL, get_policy_revision },
         { "BucketHost", "s", get_bucket_host, NULL },

@@ -97,6 +97,7 @@ static const sd_bus_vtable bus_vtable[] = {
         PROPERTY("Reason", "s"),
         PROPERTY("Company", "s"),
         PROPERTY("DeviceId", "s"),
+        PROPERTY("KeyThumbprint", "s"),
         PROPERTY("Employee", "s"),
         PROPERTY("PolicyRevision", "t"),
         PROPERTY("BucketHost", "s"),

@@ -146,6 +146,11 @@ int identity_load(const char *directory, Identity *ret) {
         r = identity_load_key(directory, &identity.key);
         if (r < 0)
                 return r == -ENOENT ? -EBADMSG : r;
+        r = jwk_thumbprint(identity.key, identity.thumbprint);
+        if (r < 0) {
+                identity_done(&identity);
+                return r;
+        }
         identity.company = strdup(company);
         identity.url = strdup(url);
         if (!identity.company || !identity.url) {

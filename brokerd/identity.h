@@ -13,6 +13,7 @@
 
 typedef struct Identity {
         EVP_PKEY *key;
+        char thumbprint[THUMBPRINT_SIZE]; /* of the key: what an auditor knows the device by */
         sd_id128_t device;
         char *company;
         char *url; /* of the control plane that enrolled it */

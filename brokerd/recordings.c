@@ -8,6 +8,7 @@
 #include "backoff.h"
 #include "clock.h"
 #include "log.h"
+#include "statement.h"
 #include "uploadd.h"
 #include "uploads.h"
 
@@ -178,18 +179,39 @@ static void recording_register(Recording *recording) {
                 recording_retry(recording, &(ApiAnswer){ .text = strerror(-r) }, "register");
 }
 
+static int finish_request(const Recording *recording, json_t **ret) {
+        const Identity *identity = &recording->recordings->broker->identity;
+        RecordingStatement statement = { .segments = recording->n_segments };
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        sd_id128_to_uuid_string(identity->device, statement.device);
+        sd_id128_to_uuid_string(recording->id, statement.recording);
+        snprintf(statement.reason, sizeof(statement.reason), "%s", recording->end_reason);
+        clock_format_rfc3339(recording->ended, statement.ended_at);
+        r = recording_statement_sign(identity->key, &statement, &text);
+        if (r < 0)
+                return r;
+        json_t *request = json_pack("{s:I, s:s, s:s, s:s}", "segments", (json_int_t) statement.segments,
+                                    "ended_at", statement.ended_at, "reason", statement.reason, "statement",
+                                    text);
+        if (!request)
+                return -ENOMEM;
+        *ret = request;
+        return 0;
+}
+
 static void recording_finish(Recording *recording) {
-        char path[80], ended[CLOCK_RFC3339_SIZE];
+        char path[80];
         int r;
 
         snprintf(path, sizeof(path), "/v1/recordings/%s/finish", recording->id_text);
-        clock_format_rfc3339(recording->ended, ended);
-        json_auto_t *json = json_pack("{s:i, s:s, s:s}", "segments", (int) recording->n_segments, "ended_at",
-                                      ended, "reason", recording->end_reason);
-        r = json ? api_call_new(&recording->call, recording->recordings->broker->api,
-                                &(ApiRequest){ .method = "POST", .path = path, .json = json },
-                                recording_on_finished, recording)
-                 : -ENOMEM;
+        json_auto_t *json = NULL;
+        r = finish_request(recording, &json);
+        if (r >= 0)
+                r = api_call_new(&recording->call, recording->recordings->broker->api,
+                                 &(ApiRequest){ .method = "POST", .path = path, .json = json },
+                                 recording_on_finished, recording);
         if (r < 0)
                 recording_retry(recording, &(ApiAnswer){ .text = strerror(-r) }, "finish");
 }

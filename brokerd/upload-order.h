@@ -4,10 +4,13 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "identity.h"
 #include "wire.h"
 
-/* The body of POST /v1/recordings/{id}/segments. NULL: out of memory. */
-json_t *upload_order_request(const struct wire_broker_segment_ready *ready);
+/* The body of POST /v1/recordings/{id}/segments, with a statement signed by identity's device. *ret: a
+ * reference of the caller's. -ENOMEM; -EIO: OpenSSL failed. */
+int upload_order_request(const Identity *identity, const struct wire_broker_segment_ready *ready,
+                         json_t **ret) _must_check_;
 
 /* Fills url, method-checked, and headers of *ret from its answer, and finds where the URL leads: *ret_host
  * is the caller's. -EBADMSG: it is not an order that uploadd could carry out. */

@@ -219,11 +219,12 @@ static void upload_presign(Upload *upload) {
         upload->state = UPLOAD_PRESIGNING;
         snprintf(path, sizeof(path), "/v1/recordings/%s/segments",
                  sd_id128_to_uuid_string(upload->recording, recording));
-        json_auto_t *json = upload_order_request(&upload->ready);
-        r = json ? api_call_new(&upload->call, upload->uploads->broker->api,
-                                &(ApiRequest){ .method = "POST", .path = path, .json = json },
-                                upload_on_presigned, upload)
-                 : -ENOMEM;
+        json_auto_t *json = NULL;
+        r = upload_order_request(&upload->uploads->broker->identity, &upload->ready, &json);
+        if (r >= 0)
+                r = api_call_new(&upload->call, upload->uploads->broker->api,
+                                 &(ApiRequest){ .method = "POST", .path = path, .json = json },
+                                 upload_on_presigned, upload);
         if (r < 0)
                 upload_retry_answer(upload, &(ApiAnswer){ .text = strerror(-r) }, "get an upload URL for");
 }
@@ -308,7 +309,7 @@ int uploads_segment_ready(Uploads *uploads, const struct wire_broker_segment_rea
 
         memcpy(recording.bytes, ready->recording, sizeof(recording.bytes));
         if (ready->size == 0 || ready->size > CAPTURE_SEGMENT_BYTES_MAX || ready->sequence > 99999999 ||
-            ready->end_realtime < ready->start_realtime || sd_id128_is_null(recording))
+            ready->end_realtime < ready->start_realtime || ready->final > 1 || sd_id128_is_null(recording))
                 return -EBADMSG;
         upload = uploads_find(uploads, recording, ready->sequence);
         if (upload)

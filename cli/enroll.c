@@ -51,6 +51,7 @@ static int read_code(char *code, size_t size) {
 int enroll_main(sd_bus *bus) {
         _cleanup_(message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
         sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_free_ char *thumbprint = NULL;
         char code[CODE_SIZE];
         const char *device;
         int r;
@@ -78,5 +79,14 @@ int enroll_main(sd_bus *bus) {
                 return r;
         }
         printf("This computer is enrolled as device %s.\n", device);
+        /* Said here, by the device itself, because what the control plane says of keys proves nothing. */
+        r = sd_bus_get_property_string(bus, AGENT_NAME, AGENT_PATH, AGENT_INTERFACE, "KeyThumbprint", &error,
+                                       &thumbprint);
+        if (r < 0) {
+                r = client_failed(&error, r);
+                sd_bus_error_free(&error);
+                return r;
+        }
+        printf("Its key is %s. Keep this for \"streamsight verify\".\n", thumbprint);
         return 0;
 }

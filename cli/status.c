@@ -141,6 +141,7 @@ static void print_status(const json_t *p) {
         print_text("Company", text_of(p, "Company"));
         print_text("Employee", text_of(p, "Employee"));
         print_text("Device", text_of(p, "DeviceId"));
+        print_text("Key", text_of(p, "KeyThumbprint"));
         print_text("Bucket", text_of(p, "BucketHost"));
         if (json_integer_value(json_object_get(p, "SpoolSegments")) > 0)
                 printf("%14s: %" JSON_INTEGER_FORMAT " segments, %.1f MiB\n", "To upload",

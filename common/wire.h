@@ -288,7 +288,7 @@ struct wire_broker_segment_ready {
         uint64_t size;               /* bytes */
         uint64_t start_realtime, end_realtime;
         uint32_t n_frames;
-        uint32_t reserved;
+        uint32_t final; /* 1: the recording ends with it; else 0 */
 };
 
 struct wire_header {

@@ -28,7 +28,8 @@ struct Recording {
         CursorLayer *cursors;
         struct wire_broker_record parameters;
 
-        bool open; /* there is an open segment: */
+        bool ending; /* the segment that is cut next is the last */
+        bool open;   /* there is an open segment: */
         SegmentWriter writer;
         uint64_t start_boottime, start_realtime; /* µs */
         RecordingOutput outputs[SEGMENT_OUTPUT_MAX];
@@ -77,7 +78,8 @@ static void segment_cut(Recording *recording) {
         r = segment_writer_finish(&recording->writer, end_time);
         if (r >= 0)
                 r = segments_add(&recording->uploadd->segments, recording->entry, &recording->writer,
-                                 recording->start_realtime, recording->start_realtime + end_time, &segment);
+                                 recording->start_realtime, recording->start_realtime + end_time,
+                                 recording->ending, &segment);
         if (r < 0) {
                 log_error_errno(r, "A segment of %" PRIu64 " ms is lost: %m", end_time / 1000);
                 segment_lost(recording, recording->start_boottime);
@@ -225,8 +227,11 @@ void recording_end(Uploadd *uploadd) {
 
         if (!recording)
                 return;
-        /* That nothing could be recorded is to be known, and takes little room. */
-        if (recording->unrecorded_since > 0)
+        recording->ending = true;
+        /* That nothing could be recorded is to be known, and where a recording ends: one that was cut at
+         * this moment gets an empty segment, so that none of those before can be taken away unseen. Both
+         * take little room. */
+        if (recording->unrecorded_since > 0 || recording->entry->n_segments > 0)
                 (void) segment_need(recording, boottime_now(), true);
         segment_cut(recording);
         recording->entry->ended = true;

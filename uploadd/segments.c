@@ -82,7 +82,7 @@ static int digest(const Buffer *buffer, const EVP_MD *type, uint8_t *ret) {
 }
 
 int segments_add(Segments *segments, RecordingEntry *recording, const SegmentWriter *writer,
-                 uint64_t start_realtime, uint64_t end_realtime, Segment **ret) {
+                 uint64_t start_realtime, uint64_t end_realtime, bool final, Segment **ret) {
         Segment *segment = calloc(1, sizeof(*segment)), **last = &segments->first;
         int r;
 
@@ -97,6 +97,7 @@ int segments_add(Segments *segments, RecordingEntry *recording, const SegmentWri
                 .start_realtime = start_realtime,
                 .end_realtime = end_realtime,
                 .n_frames = writer->n_frames,
+                .final = final,
         };
         memcpy(segment->ready.recording, recording->id, sizeof(recording->id));
         memcpy(segment->ready.previous_sha256, recording->last_sha256, sizeof(recording->last_sha256));

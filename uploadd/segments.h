@@ -47,9 +47,9 @@ void segments_forget_recording(Segments *segments, RecordingEntry *recording);
 /* Whether a segment of up to size bytes may be begun. */
 bool segments_room(const Segments *segments, uint64_t size);
 
-/* Takes a finished segment's bytes into the queue as the next of its recording. */
+/* Takes a finished segment's bytes into the queue as the next of its recording; final: as its last. */
 int segments_add(Segments *segments, RecordingEntry *recording, const SegmentWriter *writer,
-                 uint64_t start_realtime, uint64_t end_realtime, Segment **ret);
+                 uint64_t start_realtime, uint64_t end_realtime, bool final, Segment **ret);
 
 Segment *segments_find(Segments *segments, const uint8_t recording[static 16], uint32_t sequence);
 

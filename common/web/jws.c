@@ -97,7 +97,7 @@ static int key_check(EVP_PKEY *key) {
 }
 
 static int encode_json(const json_t *value, char **ret) {
-        _cleanup_free_ char *text = json_dumps(value, JSON_COMPACT);
+        _cleanup_free_ char *text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS);
 
         return text ? base64url_encode(text, strlen(text), ret) : -ENOMEM;
 }
@@ -188,9 +188,9 @@ static int decode_json(const char *text, size_t length, json_t **ret) {
         return 0;
 }
 
-/* Splits a token into what is signed and the signature, and decodes its claims. */
+/* Splits a token into what is signed and the signature, and decodes its header and claims. */
 static int token_parse(const char *token, size_t *ret_signed_length, uint8_t **ret_signature,
-                       size_t *ret_signature_size, json_t **ret_claims) {
+                       size_t *ret_signature_size, json_t **ret_header, json_t **ret_claims) {
         _cleanup_(json_decrefp) json_t *header = NULL, *claims = NULL;
         _cleanup_free_ uint8_t *signature = NULL;
         size_t signature_size, length;
@@ -224,12 +224,13 @@ static int token_parse(const char *token, size_t *ret_signed_length, uint8_t **r
         *ret_signed_length = (size_t) (second - token);
         *ret_signature = TAKE_PTR(signature);
         *ret_signature_size = signature_size;
+        *ret_header = TAKE_PTR(header);
         *ret_claims = TAKE_PTR(claims);
         return 0;
 }
 
 int jws_verify(const char *token, EVP_PKEY *key, json_t **ret_claims) {
-        _cleanup_(json_decrefp) json_t *claims = NULL;
+        _cleanup_(json_decrefp) json_t *header = NULL, *claims = NULL;
         _cleanup_free_ uint8_t *signature = NULL;
         size_t signed_length, signature_size, der_size;
         uint8_t der[DER_MAX];
@@ -238,7 +239,7 @@ int jws_verify(const char *token, EVP_PKEY *key, json_t **ret_claims) {
         r = key_check(key);
         if (r < 0)
                 return r;
-        r = token_parse(token, &signed_length, &signature, &signature_size, &claims);
+        r = token_parse(token, &signed_length, &signature, &signature_size, &header, &claims);
         if (r < 0)
                 return r;
         r = signature_to_der(signature, der, &der_size);
@@ -257,10 +258,19 @@ int jws_verify(const char *token, EVP_PKEY *key, json_t **ret_claims) {
 }
 
 int jws_claims_unverified(const char *token, json_t **ret_claims) {
+        _cleanup_(json_decrefp) json_t *header = NULL;
         _cleanup_free_ uint8_t *signature = NULL;
         size_t signed_length, signature_size;
 
-        return token_parse(token, &signed_length, &signature, &signature_size, ret_claims);
+        return token_parse(token, &signed_length, &signature, &signature_size, &header, ret_claims);
+}
+
+int jws_header_unverified(const char *token, json_t **ret_header) {
+        _cleanup_(json_decrefp) json_t *claims = NULL;
+        _cleanup_free_ uint8_t *signature = NULL;
+        size_t signed_length, signature_size;
+
+        return token_parse(token, &signed_length, &signature, &signature_size, ret_header, &claims);
 }
 
 int p256_from_point(const uint8_t point[static P256_POINT_SIZE], EVP_PKEY **ret) {
@@ -357,5 +367,26 @@ int jwk_from_key(EVP_PKEY *key, json_t **ret) {
         if (!jwk)
                 return -ENOMEM;
         *ret = jwk;
+        return 0;
+}
+
+int jwk_thumbprint(EVP_PKEY *key, char ret[static THUMBPRINT_SIZE]) {
+        _cleanup_(json_decrefp) json_t *jwk = NULL;
+        _cleanup_free_ char *text = NULL, *encoded = NULL;
+        uint8_t digest[32];
+        int r;
+
+        r = jwk_from_key(key, &jwk);
+        if (r < 0)
+                return r;
+        /* RFC 7638 §3.3: the required members alone, in the order of their names, without spaces. */
+        if (!(text = json_dumps(jwk, JSON_COMPACT | JSON_SORT_KEYS)))
+                return -ENOMEM;
+        if (EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL) != 1)
+                return -EIO;
+        r = base64url_encode(digest, sizeof(digest), &encoded);
+        if (r < 0)
+                return r;
+        memcpy(ret, encoded, THUMBPRINT_SIZE);
         return 0;
 }

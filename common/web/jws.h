@@ -26,9 +26,10 @@ int base64url_encode(const void *data, size_t size, char **ret) _must_check_;
  * The result is the caller's and has a NUL after its *ret_size bytes. -EINVAL, -ENOMEM, -E2BIG. */
 int base64url_decode(const char *text, size_t length, uint8_t **ret, size_t *ret_size) _must_check_;
 
-/* Signs claims (an object). header may be NULL or name members beside "alg", such as {"typ": "JWT"}; it is
- * not changed. *ret is the token, the caller's. -EINVAL: key is no P-256 private key, or claims no object;
- * -E2BIG: over JWS_TOKEN_MAX; -ENOMEM; -EIO: OpenSSL failed. */
+/* Signs claims (an object), members of both objects in the order of their names. header may be NULL or name
+ * members beside "alg", such as {"typ": "JWT"}; it is not changed. *ret is the token, the caller's. -EINVAL:
+ * key is no P-256 private key, or claims no object; -E2BIG: over JWS_TOKEN_MAX; -ENOMEM; -EIO: OpenSSL
+ * failed. */
 int jws_sign(EVP_PKEY *key, const json_t *header, const json_t *claims, char **ret) _must_check_;
 
 /* Verifies a token and returns its claims, an object and a reference of the caller's. -EBADMSG: not a JWS
@@ -40,6 +41,9 @@ int jws_verify(const char *token, EVP_PKEY *key, json_t **ret_claims) _must_chec
  * else. Errors as of jws_verify(), without -EKEYREJECTED. */
 int jws_claims_unverified(const char *token, json_t **ret_claims) _must_check_;
 
+/* The protected header of a token nobody has verified. Errors as of jws_claims_unverified(). */
+int jws_header_unverified(const char *token, json_t **ret_header) _must_check_;
+
 /* A public key from a JWK (RFC 7518 §6.2.1): "kty": "EC", "crv": "P-256", x and y of 32 bytes, a point on
  * the curve. -EBADMSG for anything else, and for one that holds a private key ("d"); -ENOMEM. */
 int jwk_to_key(const json_t *jwk, EVP_PKEY **ret) _must_check_;
@@ -50,3 +54,8 @@ int jwk_from_key(EVP_PKEY *key, json_t **ret) _must_check_;
 /* The same as a point. -EBADMSG: not an uncompressed point on the curve; -EINVAL: not P-256. */
 int p256_from_point(const uint8_t point[static P256_POINT_SIZE], EVP_PKEY **ret) _must_check_;
 int p256_to_point(EVP_PKEY *key, uint8_t ret_point[static P256_POINT_SIZE]) _must_check_;
+
+/* What a key is called: its RFC 7638 thumbprint by SHA-256 in base64url. -EINVAL: not P-256; -ENOMEM; -EIO.
+ */
+#define THUMBPRINT_SIZE 44U
+int jwk_thumbprint(EVP_PKEY *key, char ret[static THUMBPRINT_SIZE]) _must_check_;

@@ -18,6 +18,10 @@ def b64url(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
+def compact(value):
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
 def jwk(key):
     numbers = key.public_key().public_numbers()
     return {"kty": "EC", "crv": "P-256", "x": b64url(numbers.x.to_bytes(32, "big")),
@@ -26,8 +30,8 @@ def jwk(key):
 
 def jws(key, claims, header=None):
     """A compact JWS by ES256, whatever the header claims."""
-    signed = b64url(json.dumps(header or {"alg": "ES256", "typ": "JWT"}).encode()) + "." + \
-        b64url(json.dumps(claims).encode())
+    signed = b64url(compact(header or {"alg": "ES256", "typ": "JWT"})) + "." + \
+        b64url(compact(claims))
     r, s = utils.decode_dss_signature(key.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
     return signed + "." + b64url(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
 
@@ -124,20 +128,36 @@ class Device:
         return {"started_at": "2030-01-31T10:00:00.000000Z", "reason": "policy", "hostname": self.hostname,
                 "outputs": [{"id": 0, "name": "Virtual-1", "width": 1280, "height": 800}]}
 
+    def statement(self, kind, claims, **header):
+        """What the device signs of a "segment" or "recording": docs/evidence.md."""
+        return jws(self.key, dict(sorted(claims.items())),
+                   {"alg": "ES256", "jwk": jwk(self.key), "typ": f"streamsight-{kind}+jwt"} | header)
+
+    def segment_claims(self, recording, body, **changes):
+        members = ("sequence", "sha256", "previous_sha256", "size", "started_at", "ended_at")
+        return {"device": self.id, "recording": recording, "final": False} | {name: body[name] for name in members} | changes
+
+    def signed_segment(self, recording, sequence, data, previous=None, **changes):
+        """The announcement with its statement; changes are made before it is signed."""
+        body = segment(sequence, data, previous) | changes
+        return body | {"statement": self.statement("segment", self.segment_claims(recording, body))}
+
     def offer(self, recording, sequence, data, previous=None, **changes):
-        return self("POST", f"/v1/recordings/{recording}/segments", segment(sequence, data, previous) | changes)
+        return self("POST", f"/v1/recordings/{recording}/segments",
+                    self.signed_segment(recording, sequence, data, previous, **changes))
 
     def complete(self, recording, sequence, data):
         return self("POST", f"/v1/recordings/{recording}/segments/{sequence}/complete",
                     {"sha256": hashlib.sha256(data).hexdigest()})
 
     def finish(self, recording, segments, reason="stopped"):
-        return self("POST", f"/v1/recordings/{recording}/finish",
-                    {"segments": segments, "ended_at": "2030-01-31T10:05:00.000000Z", "reason": reason})
+        body = {"segments": segments, "ended_at": "2030-01-31T10:05:00.000000Z", "reason": reason}
+        statement = self.statement("recording", body | {"device": self.id, "recording": recording})
+        return self("POST", f"/v1/recordings/{recording}/finish", body | {"statement": statement})
 
 
 def segment(sequence, data, previous=None):
-    """The announcement of a segment; previous is the data of the one before."""
+    """The announcement of a segment but for the statement; previous is the data of the one before."""
     return {"sequence": sequence, "sha256": hashlib.sha256(data).hexdigest(),
             "previous_sha256": hashlib.sha256(previous).hexdigest() if previous is not None else None,
             "md5": base64.b64encode(hashlib.md5(data).digest()).decode(), "size": len(data),

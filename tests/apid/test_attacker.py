@@ -49,7 +49,7 @@ def test_only_the_procedures_can_be_executed(sql):
                      "NOT IN ('pg_catalog', 'information_schema') AND has_function_privilege('streamsight_apid', p.oid, 'EXECUTE')")
     assert {line.split("(")[0] for line in executable.splitlines()} == {
         "api.health", "api.maintain", "api.enroll", "api.device_key", "api.issue_device_token", "api.device_policy", "api.open_recording",
-        "api.finish_recording", "api.offer_segment", "api.complete_segment", "api.list_recordings", "api.list_segments",
+        "api.finish_signed_recording", "api.offer_signed_segment", "api.complete_segment", "api.list_recordings", "api.list_segments",
         "api.view_segment"}
     # Each runs as the owner with a search path that nobody can put anything before.
     assert sql("SELECT string_agg(proname, ',') FROM pg_proc WHERE pronamespace = 'api'::regnamespace AND (NOT prosecdef OR "
@@ -87,9 +87,10 @@ def test_no_procedure_believes_a_forged_token(attack, sql, company, device, pres
     hashed = sql(f"SELECT encode(token_sha256, 'hex') FROM streamsight.device_token WHERE device_id = '{device.id}'")
     for token in ("", "ssd_" + secrets.token_urlsafe(32), hashed):
         for call in (f"device_policy('{token}')", f"open_recording('{token}', '{recording}', now(), 'policy', 'h', '[]')",
-                     f"offer_segment('{token}', '{recording}', 1, sha256('a'), sha256('b'), '\\x{'00' * 16}', 1, now(), now(), 1)",
+                     f"offer_signed_segment('{token}', '{recording}', 1, sha256('a'), sha256('b'), '\\x{'00' * 16}', 1, now(), now(), 1, "
+                     f"'{device.id}', '\\x04', 's')",
                      f"complete_segment('{token}', '{recording}', 0, sha256('zero'))",
-                     f"finish_recording('{token}', '{recording}', 0, now(), 'x')",
+                     f"finish_signed_recording('{token}', '{recording}', 0, now(), 'x', '{device.id}', '\\x04', 's')",
                      f"list_recordings('{token}', NULL, NULL, NULL, NULL, NULL, 10)",
                      f"list_segments('{token}', '{recording}', NULL, 10)", f"view_segment('{token}', '{segment}', NULL)"):
             answer = attack(f"{claim}SELECT * FROM api.{call}")
@@ -102,7 +103,8 @@ def test_tokens_of_one_company_open_no_other(attack, device, new_device, other_c
     stranger = new_device(other_company)
     recording = device.open()
     answer = attack(f"SET streamsight.company = '{device.company_id}'; "
-                    f"SELECT api.finish_recording('{stranger.token}', '{recording}', 0, now(), 'x')")
+                    f"SELECT api.finish_signed_recording('{stranger.token}', '{recording}', 0, now(), 'x', '{stranger.id}', "
+                    f"(SELECT k FROM api.device_key('{stranger.id}') AS k), 's')")
     assert "recording_unknown" in answer
     viewer = apid.viewer_token(other_company)
     # With a valid token of another company first, in the same transaction.

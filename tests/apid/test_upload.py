@@ -6,7 +6,7 @@ import urllib.parse
 
 import pytest
 
-from .client import code_of, segment
+from .client import code_of
 
 
 @pytest.fixture
@@ -34,7 +34,8 @@ def test_url(stack, device, upload, data):
     # All that is signed must be sent, and all that is to be sent is signed.
     assert set(query["X-Amz-SignedHeaders"].split(";")) == set(headers) | {"host", "content-length"}
     assert set(headers) == {"content-type", "if-none-match", "content-md5", "x-amz-content-sha256", "x-amz-checksum-sha256",
-                            "x-amz-acl", "x-amz-meta-streamsight-recording", "x-amz-meta-streamsight-sequence"}
+                            "x-amz-acl", "x-amz-meta-streamsight-recording", "x-amz-meta-streamsight-sequence",
+                            "x-amz-meta-streamsight-statement"}
     second = device.offer(recording, 1, b"more", data).json()["headers"]
     assert second["x-amz-meta-streamsight-previous-sha256"] == hashlib.sha256(data).hexdigest()
 
@@ -55,13 +56,14 @@ def test_upload_and_view(api, stack, http, sql, device, upload, data, viewer):
     assert sql("SELECT actor, action, address FROM streamsight.audit "
                f"WHERE subject_id = '{segments[0]['id']}'") == "viewer|segment.view|192.0.2.7"
     stored = stack.s3.owner_client().head_object(Bucket=stack.s3.bucket, Key=urllib.parse.urlsplit(url).path.split("/", 2)[2])
-    assert stored["Metadata"] == {"streamsight-recording": recording, "streamsight-sequence": "0"}
+    assert stored["Metadata"] == {"streamsight-recording": recording, "streamsight-sequence": "0",
+                                  "streamsight-statement": headers["x-amz-meta-streamsight-statement"]}
     assert stored["ContentType"] == "application/vnd.streamsight.segment"
 
 
 @pytest.mark.parametrize("name", [
     "content-type", "if-none-match", "content-md5", "x-amz-content-sha256", "x-amz-checksum-sha256", "x-amz-acl",
-    "x-amz-meta-streamsight-recording", "x-amz-meta-streamsight-sequence"])
+    "x-amz-meta-streamsight-recording", "x-amz-meta-streamsight-sequence", "x-amz-meta-streamsight-statement"])
 def test_changed_or_missing_header_is_refused(http, upload, data, name):
     _, url, headers = upload
     other = {"content-type": "text/html", "if-none-match": '"x"', "content-md5": "1B2M2Y8AsgTpgAmY7PhCfg==",
@@ -114,7 +116,7 @@ def test_a_moved_company_still_finds_what_lies_in_the_old_bucket(apid, api, stac
 
 def test_through_the_gateway(stack, http, device, data):
     recording = device.open()
-    answer = http.post(f"{stack.gateway.url}/v1/recordings/{recording}/segments", json=segment(0, data),
+    answer = http.post(f"{stack.gateway.url}/v1/recordings/{recording}/segments", json=device.signed_segment(recording, 0, data),
                        headers={"Authorization": f"Bearer {device.token}"})
     assert answer.status_code == 201
     assert http.put(answer.json()["url"], data=data, headers=answer.json()["headers"]).status_code == 200

@@ -1,5 +1,6 @@
 """brokerd with the real control plane and bucket; the tests are capd and uploadd."""
 
+import base64
 import hashlib
 import json
 import os
@@ -23,12 +24,12 @@ class Segment:
         self.recording, self.sequence, self.data, self.previous = recording, sequence, data, previous
         self.sha256 = hashlib.sha256(data).digest()
 
-    def announce(self, peer):
+    def announce(self, peer, final=0):
         now = time.time_ns() // 1000
         peer.send(wire.SEGMENT_READY, sequence=self.sequence, recording=self.recording, sha256=self.sha256,
                   previous_sha256=self.previous.sha256 if self.previous else bytes(32),
                   md5=hashlib.md5(self.data).digest(), size=len(self.data), start_realtime=now - 1000000,
-                  end_realtime=now, n_frames=5)
+                  end_realtime=now, n_frames=5, final=final)
 
     def put(self, order, ca):
         """What uploadd does with an order: to the bucket itself."""
@@ -210,6 +211,42 @@ def test_an_expired_token_is_renewed(enrolled, stack):
     second.upload(uploadd, stack.ca)
     uploadd.expect(wire.RELEASE)
     assert enrolled.status()["LastError"] == ""
+
+
+def test_segments_and_the_end_are_signed(enrolled, stack):
+    """By the key whose thumbprint the device shows; the header says it to the bucket."""
+    uploadd, _, record = begin(enrolled)
+    first = Segment(record.recording, 0, b"first" * 100)
+    last = Segment(record.recording, 1, b"last" * 100, first)
+    thumbprint = enrolled.status()["KeyThumbprint"]
+    for segment in (first, last):
+        segment.announce(uploadd, final=int(segment is last))
+        statement = segment.upload(uploadd, stack.ca).headers["x-amz-meta-streamsight-statement"]
+        uploadd.expect(wire.RELEASE)
+        header, claims = parts(statement)
+        assert header["typ"] == "streamsight-segment+jwt" and header["alg"] == "ES256"
+        named = json.dumps(header["jwk"], sort_keys=True, separators=(",", ":")).encode()
+        assert b64url(hashlib.sha256(named).digest()) == thumbprint
+        assert claims["final"] is (segment is last) and claims["sequence"] == segment.sequence
+        assert claims["sha256"] == segment.sha256.hex() and claims["size"] == len(segment.data)
+        assert claims["previous_sha256"] == (segment.previous.sha256.hex() if segment.previous else None)
+        assert claims["recording"] == text(record.recording) and claims["device"] == enrolled.status()["DeviceId"]
+        assert list(claims) == sorted(claims) and len(claims) == 9
+    uploadd.send(wire.FINISHED, recording=record.recording, n_segments=2)
+    enrolled.wait_log(f"Recording {text(record.recording)} is complete")
+    stated = stack.postgres.sql(f"SELECT statement FROM streamsight.recording WHERE id = '{text(record.recording)}'",
+                                "streamsight")
+    header, claims = parts(stated)
+    assert header["typ"] == "streamsight-recording+jwt" and claims["segments"] == 2
+
+
+def parts(statement):
+    """Header and claims."""
+    return [json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in statement.split(".")[:2]]
+
+
+def b64url(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def test_a_revoked_device_says_so(enrolled, stack):

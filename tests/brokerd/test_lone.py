@@ -10,6 +10,7 @@ import subprocess
 from . import wire
 
 PROPERTIES = {"State": "s", "Recording": "s", "RecordingSince": "t", "Reason": "s", "Company": "s", "DeviceId": "s",
+              "KeyThumbprint": "s",
               "Employee": "s", "PolicyRevision": "t", "BucketHost": "s", "Outputs": "a(usuu)", "SpoolSegments": "u",
               "SpoolBytes": "t", "LastUpload": "t", "LastError": "s", "Version": "s"}
 

@@ -18,7 +18,7 @@ _FORMATS = {
     STOP: ("=II16s", ("n_segments", "recording")),
     FLUSH: ("=II", ("reserved",)),
     SEGMENT_READY: ("=II16s32s32s16sQQQII", ("sequence", "recording", "sha256", "previous_sha256", "md5", "size",
-                                             "start_realtime", "end_realtime", "n_frames", "reserved")),
+                                             "start_realtime", "end_realtime", "n_frames", "final")),
     UPLOADED: ("=II16s", ("sequence", "recording")),
     FAILED: ("=II16siI256s", ("sequence", "recording", "error", "http_status", "text")),
     RELEASE: ("=II16s", ("sequence", "recording")),

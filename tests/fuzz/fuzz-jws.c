@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "jws.h"
+#include "statement.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         static EVP_PKEY *key = NULL;
@@ -23,6 +23,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 abort();
         if (jws_claims_unverified(token, &claims) >= 0)
                 json_decref(claims);
+        RecordingStatement recording;
+        SegmentStatement segment;
+        if (segment_statement_verify(token, &segment, &other) >= 0 ||
+            recording_statement_verify(token, &recording, &other) >= 0)
+                EVP_PKEY_free(TAKE_PTR(other));
         free(token);
         jwk = json_loadb((const char *) data, size, 0, NULL);
         if (jwk && jwk_to_key(jwk, &other) >= 0)

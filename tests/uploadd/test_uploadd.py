@@ -107,10 +107,33 @@ def test_segments_are_a_chain(capd, broker, fault_server):
     assert {r.connection for r in fault_server.requests} == {0}
     broker.stop(recording)
     last = broker.ready()
+    assert [s.final for s in (*segments, last)] == [0, 0, 0, 1]
     broker.upload(last, fault_server.url + "/last")
     assert broker.uploaded(last) is None
     broker.release(last)
     assert broker.connection.wait(wire.FINISHED).n_segments == 4
+
+
+def test_a_recording_ends_with_a_final_segment(capd, broker, fault_server, build, run_dir):
+    """Also if it is stopped when one has just been cut, and nothing has come since."""
+    capd.pictures[0] = picture()
+    recording = broker.record()
+    broker.stats(lambda s: s.frames >= 1)
+    capd.silent = True
+    broker.flush()
+    broker.stop(recording)
+    first, last = broker.ready(), broker.ready()
+    assert (first.final, last.final) == (0, 1) and bytes(last.previous_sha256) == bytes(first.sha256)
+    for s in (first, last):
+        broker.upload(s, fault_server.url + f"/{s.sequence}")
+        assert broker.uploaded(s) is None
+    frames_of(build, run_dir, fault_server.requests[0].body)
+    broker.release(first)
+    broker.release(last)
+    assert broker.connection.wait(wire.FINISHED).n_segments == 2
+    # Of one in which nothing was ever recorded there is nothing to end.
+    broker.stop(broker.record())
+    assert broker.connection.wait(wire.FINISHED).n_segments == 0
 
 
 def test_segment_ends_by_time(capd, broker):

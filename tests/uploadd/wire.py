@@ -46,7 +46,7 @@ Recording = _message("Recording", ("type", U32), ("n_segments", U32), ("recordin
 Segment = _message("Segment", ("type", U32), ("sequence", U32), ("recording", U8 * 16))
 SegmentReady = _message("SegmentReady", ("type", U32), ("sequence", U32), ("recording", U8 * 16),
                         ("sha256", U8 * 32), ("previous_sha256", U8 * 32), ("md5", U8 * 16), ("size", U64),
-                        ("start_realtime", U64), ("end_realtime", U64), ("n_frames", U32), ("reserved", U32))
+                        ("start_realtime", U64), ("end_realtime", U64), ("n_frames", U32), ("final", U32))
 Header = _message("Header", ("name", CHAR * 64), ("value", CHAR * 1024))
 Address = _message("Address", ("family", U16), ("reserved", U16), ("scope_id", U32), ("address", U8 * 16))
 Upload = _message("Upload", ("type", U32), ("sequence", U32), ("recording", U8 * 16), ("n_headers", U32),
