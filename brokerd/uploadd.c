@@ -234,6 +234,7 @@ int uploadd_new(Uploadd **ret, Broker *broker) {
         if (!uploadd)
                 return -ENOMEM;
         uploadd->broker = broker;
+        uploadd->listen_fd = -1;
         r = wire_user(broker->settings.uploadd_user, &uploadd->uid);
         if (r < 0)
                 log_error_errno(r, "No user %s (run systemd-sysusers): %m", broker->settings.uploadd_user);
@@ -262,6 +263,7 @@ Uploadd *uploadd_free(Uploadd *uploadd) {
         sd_event_source_disable_unref(uploadd->source);
         sd_event_source_disable_unref(uploadd->deferred);
         wire_connection_free(uploadd->connection);
+        safe_close(uploadd->listen_fd);
         free(uploadd);
         return NULL;
 }

@@ -10,7 +10,7 @@
 #include "http-url.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-        char *url = strndup((const char *) data, size), *host, *pins[] = { "s3.example.org", NULL };
+        char *url = strndup((const char *) data, size), *host, *pins[] = { (char *) "s3.example.org", NULL };
         uint16_t port;
 
         if (url && http_url_parse(url, &host, &port) >= 0) {

@@ -7,7 +7,6 @@
 #include <drm_mode.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <unistd.h>
 #include <xf86drmMode.h>
 
 #include "broker.h"
@@ -18,8 +17,17 @@
 #include "wire-driver.h"
 #include "wire.h"
 
+static const struct wire_hello hello = { .version = WIRE_VERSION };
 static const struct wire_outputs outputs = { .n_outputs = 1,
                                              .outputs = { { .width = 64, .height = 16, .name = "DP-1" } } };
+#define OUTPUT(number)                                                                                      \
+        { .id = number, .width = 64, .height = 16, .name = "DP-1" }
+static const struct wire_outputs all_outputs = {
+        .n_outputs = WIRE_OUTPUTS_MAX,
+        .outputs = { OUTPUT(0), OUTPUT(1), OUTPUT(2), OUTPUT(3), OUTPUT(4), OUTPUT(5), OUTPUT(6), OUTPUT(7),
+                     OUTPUT(8), OUTPUT(9), OUTPUT(10), OUTPUT(11), OUTPUT(12), OUTPUT(13), OUTPUT(14),
+                     OUTPUT(63) },
+};
 static const struct wire_frame frame = {
         .sequence = 1,
         .width = 64,
@@ -46,48 +54,42 @@ static const struct wire_broker_record record = { .quality = 85,
                                                   .segment_bytes = 1 << 20 };
 static const struct wire_frame_none none = { .reason = WIRE_REASON_OFF };
 
+static const struct wire_broker_upload upload = {
+        .n_headers = 1,
+        .n_addresses = 1,
+        .url = "https://s3.example.org/object",
+        .headers = { { "If-None-Match", "*" } },
+        .addresses = { { .family = AF_INET, .address = { 127, 0, 0, 1 } } },
+};
+
 const WireMessage wire_messages[] = {
-        { 0, WIRE_HELLO, sizeof(struct wire_hello), 0, 0 },
-        { 1, WIRE_BROKER_RECORD, sizeof(struct wire_broker_record), 0, 0, &record },
-        { 0, WIRE_FRAME_OUTPUTS, sizeof(struct wire_outputs), 0, 0, &outputs },
-        { 0, WIRE_FRAME_FRAME, sizeof(struct wire_frame), 1, WIRE_FRAME_FDS_MAX, &frame },
-        { 0, WIRE_FRAME_NONE, sizeof(struct wire_frame_none), 0, 0, &none },
-        { 1, WIRE_HELLO, sizeof(struct wire_hello), 0, 0 },
-        { 1, WIRE_BROKER_FLUSH, sizeof(struct wire_plain), 0, 0 },
-        { 1, WIRE_BROKER_UPLOAD, sizeof(struct wire_broker_upload), 0, 0 },
-        { 1, WIRE_BROKER_RELEASE, sizeof(struct wire_broker_segment), 0, 0 },
-        { 1, WIRE_BROKER_STOP, sizeof(struct wire_broker_recording), 0, 0 },
+        { 1, WIRE_BROKER_RECORD, sizeof(struct wire_broker_record), 0, 0, &record, 4 },
+        { 0, WIRE_FRAME_OUTPUTS, sizeof(struct wire_outputs), 0, 0, &outputs, 4 },
+        { 0, WIRE_FRAME_OUTPUTS, sizeof(struct wire_outputs), 0, 0, &all_outputs, 4 },
+        { 0, WIRE_FRAME_FRAME, sizeof(struct wire_frame), 1, WIRE_FRAME_FDS_MAX, &frame, 4 },
+        { 0, WIRE_FRAME_NONE, sizeof(struct wire_frame_none), 0, 0, &none, 4 },
+        { 1, WIRE_BROKER_FLUSH, sizeof(struct wire_plain), 0, 0, NULL, 6 },
+        { 1, WIRE_BROKER_UPLOAD, sizeof(struct wire_broker_upload), 0, 0, &upload, 0 },
+        { 1, WIRE_BROKER_RELEASE, sizeof(struct wire_broker_segment), 0, 0, NULL, 0 },
+        { 1, WIRE_BROKER_STOP, sizeof(struct wire_broker_recording), 0, 0, NULL, 0 },
+        { 0, WIRE_HELLO, sizeof(struct wire_hello), 0, 0, &hello, 0 },
+        { 1, WIRE_HELLO, sizeof(struct wire_hello), 0, 0, &hello, 0 },
 };
 const size_t wire_n_messages = ELEMENTSOF(wire_messages);
-const uint64_t wire_wait = 1500;
 
 static Uploadd uploadd;
-static char paths[2][64];
-static int listening[2] = { -1, -1 };
 
-void wire_target_open(WireTarget *target) {
-        for (int i = 0; i < 2 && listening[1] < 0; i++) {
-                snprintf(paths[i], sizeof(paths[i]), "peer-%d-%d", (int) getpid(), i);
-                listening[i] = wire_driver_listen(paths[i]);
-        }
-        uploadd = (Uploadd){ .settings = { "agent.conf", paths[0], paths[1] } };
+sd_event *wire_target_open(void) {
+        uploadd = (Uploadd){
+                .settings = { .config_path = "agent.conf", .frame_socket = "0", .broker_socket = "1" }
+        };
         if (sd_event_new(&uploadd.event) < 0 || capture_new(&uploadd.capture, &uploadd) < 0 ||
             broker_new(&uploadd.broker, &uploadd) < 0)
                 abort();
-        target->event = uploadd.event;
-        for (int i = 0; i < 2; i++)
-                /* The first tries to connect are due within a millisecond. */
-                while ((target->peers[i] = accept4(listening[i], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) <
-                       0)
-                        if (sd_event_run(uploadd.event, 1000) < 0)
-                                abort();
-        wire_driver_run(target->event, 0);
+        return uploadd.event;
 }
 
-void wire_target_close(WireTarget *target) {
-        close(target->peers[0]);
-        close(target->peers[1]);
-        wire_driver_run(target->event, 0);
+void wire_target_close(void) {
         recording_end(&uploadd);
         uploadd.broker = broker_free(uploadd.broker);
         uploadd.capture = capture_free(uploadd.capture);
@@ -95,7 +97,4 @@ void wire_target_close(WireTarget *target) {
                 upload_cancel(segment);
         segments_done(&uploadd.segments);
         sd_event_unref(uploadd.event);
-        for (int i = 0; i < 2; i++)
-                for (int fd; (fd = accept4(listening[i], NULL, NULL, SOCK_CLOEXEC)) >= 0;)
-                        close(fd);
 }

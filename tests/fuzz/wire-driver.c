@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-
 #include "wire-driver.h"
 
 #include <errno.h>
@@ -9,295 +8,169 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "fuzz.h"
 #include "log.h"
+#include "wire-clock.h"
+#include "wire-input.h"
+#include "wire-pairs.h"
 #include "wire.h"
 
-#define DATAGRAMS_MAX 64U
-#define FDS_MAX       40U
-#define PAYLOAD_MAX   70000U
+#define MEMORY_SIZE (1U << 18)
+#define WAIT_MAX    17U
+/* Nothing that a peer says keeps a daemon busy for longer. */
+#define STEPS_MAX 20000
+/* More than a daemon has open at a time. */
+#define DESCRIPTORS_MAX 128
 
-#define FLAG_UNGREETED 1U /* of the first datagram: no HELLO before it */
-#define FLAG_WAIT      2U /* until the daemon's next timer has fired */
+/* What a peer could send; its kind says with which it begins. */
+static int descriptors[8];
 
-/* Before each datagram in an input. */
-typedef struct Header {
-        uint8_t channel, n_fds, kind;
-        uint8_t flags; /* FLAG_* */
-        uint32_t size;
-} Header;
-
-typedef struct List {
-        Header headers[DATAGRAMS_MAX];
-        const uint8_t *payloads[DATAGRAMS_MAX];
-        size_t n;
-} List;
-
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
-/* Every message that there is, in the table's order, with time to act upon each. */
-static void make_conversation(List *list) {
-        static uint8_t payloads[DATAGRAMS_MAX][PAYLOAD_MAX];
-
-        for (size_t i = 0; i < wire_n_messages && list->n < DATAGRAMS_MAX; i++) {
-                const WireMessage *message = &wire_messages[i];
-
-                if (message->type == WIRE_HELLO)
-                        continue;
-                if (message->sample)
-                        memcpy(payloads[i], message->sample, message->size);
-                memcpy(payloads[i], &message->type, sizeof(message->type));
-                list->payloads[list->n] = payloads[i];
-                list->headers[list->n++] = (Header){ .channel = message->channel,
-                                                     .n_fds = message->fds_min,
-                                                     .flags = FLAG_WAIT,
-                                                     .size = message->size };
-        }
-}
-
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-
-static int descriptors[6]; /* of each kind that a peer could send */
-
-static void die(const char *what) {
-        perror(what);
-        abort();
-}
-
-int wire_driver_listen(const char *path) {
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
-        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-        strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
-        (void) unlink(path);
-        if (fd < 0 || bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 || listen(fd, 4) < 0)
-                die("listen");
-        return fd;
-}
-
-int wire_driver_connect(const char *path) {
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
-        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-        strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
-        if (fd < 0 || connect(fd, (struct sockaddr *) &address, sizeof(address)) < 0)
-                die("connect");
-        return fd;
-}
-
-void wire_driver_run(sd_event *event, uint64_t usec) {
-        for (int i = 0; i < 1000 && sd_event_get_state(event) != SD_EVENT_FINISHED; i++)
-                if (sd_event_run(event, usec) <= 0)
-                        break;
-}
-
-static int memory(unsigned flags, int seals) {
+static int memory(unsigned flags, int seals, unsigned noise) {
+        static uint8_t bytes[MEMORY_SIZE];
         int fd = memfd_create("fuzz", MFD_CLOEXEC | flags);
 
-        if (fd < 0 || ftruncate(fd, 1 << 18) < 0)
-                die("memfd");
-        if (seals && fcntl(fd, F_ADD_SEALS, seals) < 0)
-                die("seal");
+        for (size_t i = 0; i < sizeof(bytes); i++)
+                bytes[i] = (uint8_t) (noise > 0 ? (i / noise * 2654435761U) >> 24 : 0);
+        if (fd < 0 || write(fd, bytes, sizeof(bytes)) != (ssize_t) sizeof(bytes) ||
+            (seals && fcntl(fd, F_ADD_SEALS, seals) < 0))
+                fuzz_die("memfd");
         return fd;
 }
 
-int LLVMFuzzerInitialize(int *argc __attribute__((unused)), char ***argv __attribute__((unused))) {
+static void make_descriptors(void) {
+        const int sealed = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
         int pipes[2];
 
         if (pipe2(pipes, O_CLOEXEC) < 0)
-                die("pipe");
-        descriptors[0] = memory(MFD_ALLOW_SEALING, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
-        descriptors[1] = memory(MFD_ALLOW_SEALING, 0);
-        descriptors[2] = memory(0, 0);
-        descriptors[3] = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        descriptors[4] = open("/dev/null", O_RDWR | O_CLOEXEC);
-        descriptors[5] = pipes[0];
-        log_set_max_level(-1);
-        return 0;
+                fuzz_die("pipe");
+        descriptors[0] = memory(MFD_ALLOW_SEALING, sealed, 0);
+        descriptors[1] = memory(MFD_ALLOW_SEALING, sealed, 1);
+        descriptors[2] = memory(MFD_ALLOW_SEALING, sealed, 512);
+        descriptors[3] = memory(MFD_ALLOW_SEALING, 0, 0);
+        descriptors[4] = memory(0, 0, 0);
+        descriptors[5] = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        descriptors[6] = open("/dev/null", O_RDWR | O_CLOEXEC);
+        descriptors[7] = pipes[0];
 }
 
-/* As many datagrams as are whole. */
-static void list_read(List *list, const uint8_t *data, size_t size) {
-        list->n = 0;
-        while (list->n < DATAGRAMS_MAX && size >= sizeof(Header)) {
-                Header *header = &list->headers[list->n];
-
-                memcpy(header, data, sizeof(*header));
-                data += sizeof(*header);
-                size -= sizeof(*header);
-                if (header->size > size || header->size > PAYLOAD_MAX)
-                        header->size = (uint32_t) (size < PAYLOAD_MAX ? size : PAYLOAD_MAX);
-                list->payloads[list->n++] = data;
-                data += header->size;
-                size -= header->size;
-        }
+static void run(sd_event *event) {
+        for (int i = 0; i < STEPS_MAX; i++)
+                if (sd_event_get_state(event) == SD_EVENT_FINISHED || sd_event_run(event, 0) <= 0)
+                        return;
+        fuzz_die("the loop does not come to rest");
 }
 
-static size_t list_write(const List *list, uint8_t *data, size_t max_size) {
-        size_t size = 0;
-
-        for (size_t i = 0; i < list->n; i++) {
-                const Header *header = &list->headers[i];
-
-                if (header->size + sizeof(*header) > max_size - size)
-                        break;
-                memcpy(data + size, header, sizeof(*header));
-                if (header->size > 0)
-                        memcpy(data + size + sizeof(*header), list->payloads[i], header->size);
-                size += sizeof(*header) + header->size;
-        }
-        return size;
-}
-
-/* A message as the table has it: the sample, or with some fields of it changed. */
-static Header make_message(const WireMessage *message, uint8_t *payload) {
-        memset(payload, 0, message->size);
-        if (message->sample)
-                memcpy(payload, message->sample, message->size);
-        if (rand() % 2)
-                for (uint32_t i = 4; i < message->size && i < 512; i++)
-                        if (rand() % 16 == 0)
-                                payload[i] = (uint8_t) (rand() % 4 ? rand() % 4 : rand());
-        memcpy(payload, &message->type, sizeof(message->type));
-        if (message->type == WIRE_HELLO)
-                memcpy(payload + 4, &(uint32_t){ WIRE_VERSION }, 4);
-        return (Header){
-                .channel = message->channel,
-                .n_fds = (uint8_t) (message->fds_min +
-                                    (rand() % 4 ? 0 : rand() % (message->fds_max - message->fds_min + 1))),
-                .kind = (uint8_t) (rand() % 3 ? 0 : rand()),
-                .flags = rand() % 16 ? 0 : FLAG_WAIT,
-                .size = message->size,
-        };
-}
-
-static void break_one_thing(Header *header, uint8_t *payload) {
-        switch (rand() % 6) {
-        case 0:
-                header->size += (uint32_t) (rand() % 9) - 4;
-                if (header->size > PAYLOAD_MAX)
-                        header->size = 0;
-                break;
-        case 1:
-                header->n_fds = (uint8_t) (rand() % FDS_MAX);
-                break;
-        case 2:
-                payload[rand() % 4] ^= (uint8_t) (1U << rand() % 8);
-                break;
-        case 3:
-                header->channel ^= 1;
-                break;
-        case 4:
-                header->kind = (uint8_t) rand();
-                break;
-        default:
-                if (header->size > 8)
-                        memset(payload + 8, rand(), header->size - 8);
-                break;
-        }
-}
-
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed) {
-        static uint8_t payload[PAYLOAD_MAX], old[DATAGRAMS_MAX * (PAYLOAD_MAX + sizeof(Header))];
-        List list;
-
-        srand(seed);
-        if (size > sizeof(old))
-                size = sizeof(old);
-        memcpy(old, data, size);
-        list_read(&list, old, size);
-
-        if (list.n == 0) {
-                make_conversation(&list);
-                return list_write(&list, data, max_size);
-        }
-        size_t at = (size_t) rand() % list.n;
-        int what = rand() % 8;
-        if (what < 3 && list.n < DATAGRAMS_MAX) { /* one more message */
-                const WireMessage *message = &wire_messages[(size_t) rand() % wire_n_messages];
-
-                list.headers[list.n] = make_message(message, payload);
-                list.payloads[list.n++] = payload;
-        } else if (what == 3 && list.n < DATAGRAMS_MAX) { /* the same again */
-                list.headers[list.n] = list.headers[at];
-                list.payloads[list.n] = list.payloads[at];
-                list.n++;
-        } else if (what == 4 && list.n > 1) { /* one less */
-                list.n--;
-                list.headers[at] = list.headers[list.n];
-                list.payloads[at] = list.payloads[list.n];
-        } else { /* other contents, of the same size; or something that the protocol forbids */
-                Header *header = &list.headers[at];
-
-                memset(payload, 0, sizeof(payload));
-                memcpy(payload, list.payloads[at], header->size);
-                if (what == 5)
-                        break_one_thing(header, payload);
-                else if (header->size > 4)
-                        (void) LLVMFuzzerMutate(payload + 4, header->size - 4, header->size - 4);
-                list.payloads[at] = payload;
-        }
-        return list_write(&list, data, max_size);
-}
-
-static void say(int fd, const Header *header, const uint8_t *payload) {
-        struct iovec iovec = { (void *) payload, header->size };
+static void say(int fd, const Datagram *datagram) {
+        static const uint8_t zeros[PAYLOAD_MAX];
+        const DatagramHeader *header = &datagram->header;
+        struct iovec iovecs[] = { { (void *) datagram->stored, header->stored },
+                                  { (void *) zeros, header->size - header->stored } };
         union {
                 struct cmsghdr header;
                 uint8_t bytes[CMSG_SPACE(sizeof(int) * FDS_MAX)];
         } control = {};
-        struct msghdr msghdr = { .msg_iov = &iovec, .msg_iovlen = 1 };
+        struct msghdr msghdr = { .msg_iov = iovecs, .msg_iovlen = 2 };
         size_t n_fds = header->n_fds % FDS_MAX;
 
         if (n_fds > 0) {
                 control.header = (struct cmsghdr){ CMSG_LEN(sizeof(int) * n_fds), SOL_SOCKET, SCM_RIGHTS };
                 for (size_t i = 0; i < n_fds; i++)
                         memcpy(CMSG_DATA(&control.header) + i * sizeof(int),
-                               &descriptors[(header->kind + i) % 6], sizeof(int));
+                               &descriptors[(header->kind + i) % ELEMENTSOF(descriptors)], sizeof(int));
                 msghdr.msg_control = &control;
                 msghdr.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
         }
         (void) sendmsg(fd, &msghdr, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* The lowest free number rises with every descriptor that was kept. */
-static int lowest_free(void) {
-        int fd = dup(STDERR_FILENO);
+/* What the daemon says is not looked at, but would fill its buffer. */
+static void drain(int fd) {
+        static uint8_t bytes[PAYLOAD_MAX];
 
-        close(fd);
-        return fd;
+        while (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+                ;
+}
+
+static void greet(int fd) {
+        const struct wire_hello hello = { WIRE_HELLO, WIRE_VERSION };
+
+        (void) send(fd, &hello, sizeof(hello), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void play(sd_event *event, const Conversation *conversation) {
+        bool ungreeted = conversation->n > 0 && conversation->datagrams[0].header.flags & FLAG_UNGREETED;
+
+        /* The daemons' first tries to connect are due at once. */
+        wire_clock_pass(1);
+        run(event);
+        for (unsigned channel = 0; channel < WIRE_CHANNELS; channel++) {
+                wire_pairs_connect(channel, 0);
+                if (!ungreeted)
+                        greet(wire_pairs_peer(channel));
+        }
+        for (size_t i = 0; i < conversation->n; i++) {
+                const Datagram *datagram = &conversation->datagrams[i];
+                const DatagramHeader *header = &datagram->header;
+                unsigned channel = header->channel % WIRE_CHANNELS;
+
+                if (header->flags & FLAG_AGAIN) {
+                        wire_pairs_connect(channel, header->kind);
+                        greet(wire_pairs_peer(channel));
+                }
+                say(wire_pairs_peer(channel), datagram);
+                run(event);
+                if (header->wait > 0) {
+                        wire_clock_pass(UINT64_C(1) << header->wait % (WAIT_MAX + 1));
+                        run(event);
+                }
+                for (unsigned j = 0; j < WIRE_CHANNELS; j++)
+                        drain(wire_pairs_peer(j));
+        }
+        /* A peer that dies is the last thing that happens. */
+        wire_pairs_hang_up();
+        run(event);
+}
+
+static void open_descriptors(bool ret[static DESCRIPTORS_MAX]) {
+        for (int fd = 0; fd < DESCRIPTORS_MAX; fd++)
+                ret[fd] = fcntl(fd, F_GETFD) >= 0;
+}
+
+static void converse(const uint8_t *data, size_t size) {
+        Conversation conversation;
+
+        conversation_read(&conversation, data, size);
+        wire_clock_begin();
+        sd_event *event = wire_target_open();
+        play(event, &conversation);
+        wire_target_close();
+        wire_pairs_close();
+        wire_clock_end();
+}
+
+/* What is opened once, at the first use, stays open: that is before anything is counted. */
+int LLVMFuzzerInitialize(int *argc _unused_, char ***argv _unused_) {
+        static uint8_t example[1U << 18];
+
+        log_set_max_level(-1);
+        make_descriptors();
+        converse(example, conversation_example(example, sizeof(example)));
+        return 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-        static const struct wire_hello hello = { WIRE_HELLO, WIRE_VERSION };
-        static uint8_t drain[PAYLOAD_MAX];
-        static int rounds = 0;
-        int before = lowest_free();
-        WireTarget target;
-        List list;
+        bool before[DESCRIPTORS_MAX], after[DESCRIPTORS_MAX];
 
-        list_read(&list, data, size);
-        wire_target_open(&target);
-        for (size_t channel = 0; channel < WIRE_CHANNELS; channel++)
-                /* Some inputs begin without a greeting. */
-                if (list.n == 0 || !(list.headers[0].flags & FLAG_UNGREETED))
-                        (void) send(target.peers[channel], &hello, sizeof(hello), MSG_NOSIGNAL);
-        for (size_t i = 0; i < list.n; i++) {
-                int peer = target.peers[list.headers[i].channel % WIRE_CHANNELS];
-
-                say(peer, &list.headers[i], list.payloads[i]);
-                wire_driver_run(target.event, list.headers[i].flags & FLAG_WAIT ? wire_wait : 0);
-                while (recv(peer, drain, sizeof(drain), MSG_DONTWAIT) > 0)
-                        ;
-        }
-        wire_target_close(&target);
-        /* What is opened once, at the first use, stays. */
-        if (rounds++ > 16 && lowest_free() != before) {
-                fprintf(stderr, "descriptor %d was not closed\n", before);
-                abort();
-        }
+        open_descriptors(before);
+        converse(data, size);
+        open_descriptors(after);
+        for (int fd = 0; fd < DESCRIPTORS_MAX; fd++)
+                if (after[fd] != before[fd]) {
+                        fprintf(stderr, "descriptor %d was %s\n", fd,
+                                after[fd] ? "not closed" : "not the daemon's to close");
+                        abort();
+                }
         return 0;
 }

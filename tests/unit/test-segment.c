@@ -135,7 +135,7 @@ static void test_cut_anywhere(void **state) {
 
 /* A segment with every operation, cut at every byte: what is whole is given out, and nothing else. */
 static void test_cut_anywhere_with_moves(void **state) {
-        FILE *file = fopen(SOURCE_ROOT "/tests/fuzz/corpus-segment/moves.sss", "re");
+        FILE *file = fopen(SOURCE_ROOT "/tests/fuzz/corpus/segment/moves.sss", "re");
         static uint8_t data[64 * 1024];
         size_t ends[16], size, n_ends = 0, whole = 0;
         SegmentReader reader;
