@@ -6,7 +6,7 @@
 
 #include "broker.h"
 #include "clock.h"
-#include "frame-map.h"
+#include "frame-problem.h"
 #include "log.h"
 #include "recording.h"
 

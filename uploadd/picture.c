@@ -58,7 +58,7 @@ static void stage_row(const Band *band, uint32_t y, uint32_t *row) {
         memset(row, 0, plane->x * sizeof(uint32_t));
         memset(row + end, 0, (width - end) * sizeof(uint32_t));
         if (plane->write_combined) {
-                band->loops->load(row + plane->x, from, plane->width);
+                band->loops->load(row + plane->x, from, plane->width * sizeof(*from));
                 from = row + plane->x;
         }
         if (plane->swap)
@@ -69,14 +69,17 @@ static void stage_row(const Band *band, uint32_t y, uint32_t *row) {
 
 static bool in_place(const Band *band) {
         const PicturePlane *plane = band->plane;
-        return !plane->swap && !plane->write_combined && plane->width == band->now->width &&
-               plane->height == band->now->height;
+        return !plane->compose && !plane->swap && !plane->write_combined &&
+               plane->width == band->now->width && plane->height == band->now->height;
 }
 
 static void find_rows(Band *band, uint32_t top) {
         uint32_t left = band->now->height - top;
 
         band->n_rows = left < SEGMENT_TILE_HEIGHT ? left : SEGMENT_TILE_HEIGHT;
+        if (band->plane->compose)
+                band->plane->compose(band->plane->composition, top, band->n_rows, band->staging,
+                                     band->now->stride);
         for (uint32_t i = 0; i < band->n_rows; i++) {
                 if (in_place(band)) {
                         band->rows[i] = (const void *) (band->plane->pixels +
@@ -84,7 +87,8 @@ static void find_rows(Band *band, uint32_t top) {
                         continue;
                 }
                 uint32_t *row = band->staging + i * band->now->stride;
-                stage_row(band, top + i, row);
+                if (!band->plane->compose)
+                        stage_row(band, top + i, row);
                 band->rows[i] = row;
         }
 }

@@ -25,8 +25,8 @@ static inline uint32_t *picture_tile(const Picture *picture, uint32_t tile) {
                (size_t) (tile % picture->tiles_across) * SEGMENT_TILE_WIDTH;
 }
 
-/* What of a framebuffer is to be seen where. The rectangles are inside their memory and picture: frame_map()
- * has checked it. */
+/* What of a framebuffer is to be seen where. The rectangles are inside their memory and picture:
+ * frame_open() has checked it. */
 typedef struct PicturePlane {
         const uint8_t *pixels; /* of the rectangle's first pixel, 4 bytes each, aligned to 4 */
         size_t pitch;          /* bytes from row to row */
@@ -34,6 +34,11 @@ typedef struct PicturePlane {
         uint32_t x, y;         /* in the picture */
         uint32_t width, height;
         bool write_combined; /* uncached memory: to be read once, in whole cache lines */
+
+        /* Not NULL: more has to be done than copying, and all of the above is unused. Makes n whole rows of
+         * the picture from row top on, at most SEGMENT_TILE_HEIGHT, each once and in ascending order. */
+        void (*compose)(void *composition, uint32_t top, uint32_t n, uint32_t *rows, size_t stride);
+        void *composition;
 } PicturePlane;
 
 /* Compares what the plane shows, black around it, with the picture before, and makes now of it: every tile

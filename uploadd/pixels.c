@@ -41,8 +41,8 @@ static void copy_swapped_portable(uint32_t *to, const uint32_t *from, size_t n) 
         copy_swapped(to, from, n);
 }
 
-static void load_portable(uint32_t *to, const uint32_t *from, size_t n) {
-        memcpy(to, from, n * sizeof(uint32_t));
+static void load_portable(void *to, const void *from, size_t size) {
+        memcpy(to, from, size);
 }
 
 static const PixelLoops portable = { compare_portable, copy_portable, copy_swapped_portable, load_portable };
@@ -68,13 +68,19 @@ AVX2 static void copy_swapped_avx2(uint32_t *to, const uint32_t *from, size_t n)
         copy_swapped(to, from, n);
 }
 
-AVX2 static void load_avx2(uint32_t *to, const uint32_t *from, size_t n) {
-        for (; n > 0 && (uintptr_t) from % sizeof(__m256i) != 0; n--)
-                *to++ = *from++;
-        for (; n >= 8; n -= 8, to += 8, from += 8)
-                _mm256_storeu_si256((__m256i *) to, _mm256_stream_load_si256((const __m256i *) from));
-        for (; n > 0; n--)
-                *to++ = *from++;
+AVX2 static void load_avx2(void *to, const void *from, size_t size) {
+        uint8_t *out = to;
+        const uint8_t *in = from;
+        size_t head = -(uintptr_t) in % sizeof(__m256i);
+
+        head = head < size ? head : size;
+        memcpy(out, in, head);
+        for (out += head, in += head, size -= head; size >= sizeof(__m256i); size -= sizeof(__m256i)) {
+                _mm256_storeu_si256((__m256i *) out, _mm256_stream_load_si256((const __m256i *) in));
+                out += sizeof(__m256i);
+                in += sizeof(__m256i);
+        }
+        memcpy(out, in, size);
 }
 
 static const PixelLoops avx2 = { compare_avx2, copy_avx2, copy_swapped_avx2, load_avx2 };

@@ -17,9 +17,9 @@ typedef struct PixelLoops {
         void (*copy)(uint32_t *to, const uint32_t *from, size_t n);
         /* Likewise from R, G, B, X. */
         void (*copy_swapped)(uint32_t *to, const uint32_t *from, size_t n);
-        /* Likewise from write-combined memory: MOVNTDQA reads a whole line at once where an ordinary load
-         * reads uncached (Intel SDM vol. 1, 12.10.3). The unused byte is kept. */
-        void (*load)(uint32_t *to, const uint32_t *from, size_t n);
+        /* Copies bytes from write-combined memory: MOVNTDQA reads a whole line at once where an ordinary
+         * load reads uncached (Intel SDM vol. 1, 12.10.3). */
+        void (*load)(void *to, const void *from, size_t size);
 } PixelLoops;
 
 /* The best ones for this processor. */

@@ -7,7 +7,7 @@
 #include "clock.h"
 #include "cursor-layer.h"
 #include "encoder.h"
-#include "frame-map.h"
+#include "frame-reader.h"
 #include "log.h"
 
 #define SEGMENT_SECONDS_MAX 3600U
@@ -26,6 +26,7 @@ struct Recording {
         RecordingEntry *entry;
         Encoder *encoder;
         CursorLayer *cursors;
+        FrameReader *reader;
         struct wire_broker_record parameters;
 
         bool ending; /* the segment that is cut next is the last */
@@ -180,6 +181,7 @@ static Recording *recording_free(Recording *recording) {
         segment_writer_done(&recording->writer);
         encoder_free(recording->encoder);
         cursor_layer_free(recording->cursors);
+        frame_reader_free(recording->reader);
         free(recording);
         return NULL;
 }
@@ -208,6 +210,8 @@ int recording_start(Uploadd *uploadd, const struct wire_broker_record *record) {
         r = encoder_new(&recording->encoder, record->quality);
         if (r >= 0)
                 r = cursor_layer_new(&recording->cursors);
+        if (r >= 0)
+                r = frame_reader_new(&recording->reader);
         if (r < 0)
                 return r;
         r = sd_event_add_time(uploadd->event, &recording->end, CLOCK_BOOTTIME, UINT64_MAX, 10000, on_end,
@@ -248,7 +252,10 @@ void recording_gap(Uploadd *uploadd, uint32_t output, enum segment_gap reason, u
         SegmentGap gap = { output, reason, 0, format, modifier };
         Recording *recording = uploadd->recording;
 
-        if (!recording || segment_need(recording, boottime_now(), false) < 0)
+        if (!recording)
+                return;
+        frame_close(recording->reader);
+        if (segment_need(recording, boottime_now(), false) < 0)
                 return;
         gap.time = segment_time(recording, boottime_now());
         if (output == SEGMENT_OUTPUT_ALL) {
@@ -267,34 +274,48 @@ void recording_gap(Uploadd *uploadd, uint32_t output, enum segment_gap reason, u
         }
 }
 
-/* Copies the picture out of capd's memory. */
-static int draw(Recording *recording, const struct wire_frame *frame, const int *fds,
-                FrameProblem *problem) {
-        FrameMap map;
-        int r, end;
+typedef struct Drawing {
+        Encoder *encoder;
+        uint32_t output;
+} Drawing;
 
-        if (!segment_size_ok(frame->width, frame->height)) {
-                snprintf(problem->text, sizeof(problem->text),
-                         "an output of %u × %u pixels cannot be recorded", frame->width, frame->height);
-                return -EOPNOTSUPP;
-        }
-        r = frame_map(&map, frame, fds, problem);
+static void draw_picture(const PicturePlane *plane, void *userdata) {
+        const Drawing *drawing = userdata;
+        (void) encoder_draw(drawing->encoder, drawing->output, plane);
+}
+
+/* Copies the picture out of capd's memory. */
+static int draw_open(Recording *recording, const struct wire_frame *frame, const int *fds,
+                     FrameProblem *problem) {
+        Drawing drawing = { recording->encoder, frame->output };
+        int r;
+
+        r = frame_open(recording->reader, frame, fds, problem);
         if (r < 0)
                 return r;
         r = encoder_prepare(recording->encoder, frame->output, frame->width, frame->height);
-        if (r >= 0)
-                r = frame_begin(&map);
-        if (r >= 0) {
-                (void) encoder_draw(recording->encoder, frame->output, &map.plane);
-                r = cursor_layer_set(recording->cursors, frame->output, frame->width, frame->height,
-                                     &map.cursor);
-                end = frame_end(&map);
-                r = end < 0 ? end : r;
-        }
-        frame_unmap(&map);
         if (r < 0)
-                snprintf(problem->text, sizeof(problem->text), "the framebuffer cannot be read: %s",
-                         strerror(-r));
+                return frame_problem(problem, r, "the picture cannot be kept: %s", strerror(-r));
+        r = frame_read(recording->reader, draw_picture, &drawing, problem);
+        /* Half a picture is none: the next is a keyframe. */
+        if (r == -EFAULT)
+                encoder_forget(recording->encoder, frame->output);
+        if (r < 0)
+                return r;
+        r = cursor_layer_set(recording->cursors, frame->output, frame->width, frame->height,
+                             frame_cursor(recording->reader));
+        return r < 0 ? frame_problem(problem, r, "the pointer cannot be kept: %s", strerror(-r)) : 0;
+}
+
+static int draw(Recording *recording, const struct wire_frame *frame, const int *fds,
+                FrameProblem *problem) {
+        int r;
+
+        if (!segment_size_ok(frame->width, frame->height))
+                return frame_problem(problem, -EOPNOTSUPP, "an output of %u × %u pixels cannot be recorded",
+                                     frame->width, frame->height);
+        r = draw_open(recording, frame, fds, problem);
+        frame_close(recording->reader);
         return r;
 }
 

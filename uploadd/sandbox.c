@@ -32,6 +32,7 @@ static const int calls[] = {
         SCMP_SYS(writev),
         SCMP_SYS(close),
         SCMP_SYS(lseek),
+        SCMP_SYS(fstat), /* a dma-buf's identity; glibc's own is newfstatat(), which takes paths */
         SCMP_SYS(fcntl),
         SCMP_SYS(poll),
         SCMP_SYS(ppoll),

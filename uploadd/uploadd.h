@@ -4,7 +4,7 @@
 /* uploadd encodes what capd shows and puts it where brokerd says, if the machine's administrator has pinned
  * that place. It reads no file after start.
  *
- *   capture.h     frame.sock: asks for frames                 frame-map.h, picture.h
+ *   capture.h     frame.sock: asks for frames                 frame-reader.h, picture.h
  *   recording.h   the open recording and its open segment     encoder.h
  *   segments.h    finished segments, until they are released
  *   upload.h      one PUT                                     common/web/http.h

@@ -26,11 +26,13 @@ static void test_loops_agree(void **state) {
                 best->copy_swapped(b, a + offset, n);
                 portable->copy_swapped(c, a + offset, n);
                 assert_memory_equal(b, c, n * 4);
-                best->load(b, a + offset, n);
-                assert_memory_equal(b, a + offset, n * 4);
+                const uint8_t *bytes = (const uint8_t *) a + (size_t) rand() % 40;
+                best->load(b, bytes, n * 4 + 1);
+                assert_memory_equal(b, bytes, n * 4 + 1);
                 b[n] = 0x12345678;
-                best->load(b, a + offset, n);
+                best->load(b, bytes, n * 4);
                 assert_int_equal(b[n], 0x12345678);
+                best->load(b, a + offset, n * 4);
                 for (unsigned i = 0; i < round % 8; i++)
                         b[(size_t) rand() % (n + 1)] ^= 1U << rand() % 32;
                 best->compare(a + offset, b, tiles, one);

@@ -186,7 +186,7 @@ def test_a_gap_has_its_reason(capd, broker, fault_server, build, run_dir):
     assert len(frames_of(build, run_dir, body)) == 2
 
 
-@pytest.mark.parametrize("format, modifier", [(b"NV12", 0), (b"XR24", 0x0100000000000004)])
+@pytest.mark.parametrize("format, modifier", [(b"YU12", 0), (b"XR24", 0x0100000000000004)])
 def test_undecodable_is_named(capd, broker, format, modifier):
     def change(message):
         message.planes[0].format = int.from_bytes(format, "little")
