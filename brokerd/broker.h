@@ -18,6 +18,7 @@ typedef struct Enrolment Enrolment;
 typedef struct PolicySync PolicySync;
 typedef struct Recorder Recorder;
 typedef struct Recordings Recordings;
+typedef struct Seat Seat;
 typedef struct Uploadd Uploadd;
 typedef struct Uploads Uploads;
 
@@ -31,6 +32,7 @@ typedef struct Broker {
         Enrolment *enrolment; /* under way, NULL: none */
 
         Bus *bus;               /* org.streamsight.Agent1 */
+        Seat *seat;             /* who is at it */
         PolicySync *policy;     /* what the control plane asks for */
         Recorder *recorder;     /* whether to record */
         Capd *capd;             /* the grants */

@@ -13,6 +13,7 @@
 #include "policy-sync.h"
 #include "recorder.h"
 #include "recordings.h"
+#include "seat.h"
 #include "uploadd.h"
 #include "uploads.h"
 
@@ -25,6 +26,7 @@ static void broker_done(Broker *broker) {
         broker->capd = capd_free(broker->capd);
         broker->uploadd = uploadd_free(broker->uploadd);
         broker->recorder = recorder_free(broker->recorder);
+        broker->seat = seat_free(broker->seat);
         broker->bus = bus_free(broker->bus);
         broker->api = api_free(broker->api);
         broker->http = http_client_free(broker->http);
@@ -146,6 +148,9 @@ static int run(int argc, char *argv[]) {
         if (r < 0)
                 return r;
         r = bus_new(&broker.bus, &broker);
+        if (r < 0)
+                return r;
+        r = seat_new(&broker.seat, &broker, bus_connection(broker.bus));
         if (r < 0)
                 return r;
 

@@ -235,6 +235,10 @@ fail:
         return r;
 }
 
+sd_bus *bus_connection(const Bus *bus) {
+        return bus->bus;
+}
+
 Bus *bus_free(Bus *bus) {
         if (!bus)
                 return NULL;

@@ -4,6 +4,8 @@
 /* org.streamsight.Agent1 on the system bus: docs/dbus.md. Whoever may see the bus may read; each method is a
  * polkit action. */
 
+#include <systemd/sd-bus.h>
+
 #include "broker.h"
 
 #define BUS_NAME      "org.streamsight.Agent1"
@@ -13,6 +15,9 @@
 /* Connects to the system bus and takes the name. Logs what is wrong. */
 int bus_new(Bus **ret, Broker *broker);
 Bus *bus_free(Bus *bus);
+
+/* The bus's connection, for other uses of it; borrowed. */
+sd_bus *bus_connection(const Bus *bus);
 
 /* Some property may have changed: what really has is emitted at the end of this round of the loop. NULL is
  * allowed, before there is a bus. */

@@ -9,6 +9,7 @@
 #include "names.h"
 #include "recorder.h"
 #include "recordings.h"
+#include "seat.h"
 #include "uploads.h"
 #include "wire-connection.h"
 #include "wire-socket.h"
@@ -108,8 +109,11 @@ static void uploadd_down(Uploadd *uploadd) {
 }
 
 static int uploadd_on_change(sd_event_source *source _unused_, void *userdata) {
+        struct wire_broker_session session;
         Uploadd *uploadd = userdata;
 
+        if (uploadd->connection && seat_get(uploadd->broker->seat, &session))
+                (void) uploadd_send_session(uploadd, &session);
         recorder_evaluate(uploadd->broker->recorder);
         bus_changed(uploadd->broker->bus);
         return 0;
@@ -186,6 +190,10 @@ static int uploadd_send(Uploadd *uploadd, const void *message, size_t size) {
                 uploadd_down(uploadd);
         }
         return r;
+}
+
+int uploadd_send_session(Uploadd *uploadd, const struct wire_broker_session *session) {
+        return uploadd_send(uploadd, session, sizeof(*session));
 }
 
 int uploadd_send_record(Uploadd *uploadd, sd_id128_t recording, const CaptureDecision *decision) {

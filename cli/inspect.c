@@ -94,8 +94,8 @@ static void print_frame(const SegmentFrame *frame) {
 
         printf("output %" PRIu32 " at ", frame->output);
         print_time(frame->time);
-        printf("%s, %zu bytes\n", frame->flags & SEGMENT_FRAME_KEY ? ", keyframe" : "",
-               frame->operations_size);
+        printf("%s%s, %zu bytes\n", frame->flags & SEGMENT_FRAME_KEY ? ", keyframe" : "",
+               frame->flags & SEGMENT_FRAME_TORN ? ", torn" : "", frame->operations_size);
         while (segment_frame_next(frame, &position, &operation) > 0)
                 print_operation(&operation);
 }
@@ -118,6 +118,22 @@ static void print_cursor(const SegmentCursor *cursor) {
                        cursor->y);
         else
                 printf(": hidden\n");
+}
+
+static void print_session(const SegmentSession *session) {
+        printf("from ");
+        print_time(session->time);
+        if (!(session->flags & SEGMENT_SESSION_OPEN)) {
+                printf(": nobody is logged in\n");
+                return;
+        }
+        printf(": %s", session->flags & SEGMENT_SESSION_LOGIN ? "login screen of " : "");
+        print_text(session->user);
+        printf(" (uid %" PRIu32 "), session ", session->uid);
+        print_text(session->id);
+        printf(" on ");
+        print_text(session->seat);
+        printf("\n");
 }
 
 static void print_chunk(const SegmentChunk *chunk) {
@@ -150,6 +166,9 @@ static void print_chunk(const SegmentChunk *chunk) {
                 break;
         case SEGMENT_CPOS:
                 print_cursor(&chunk->cursor);
+                break;
+        case SEGMENT_SESS:
+                print_session(&chunk->session);
                 break;
         case SEGMENT_INDX:
                 printf("end at ");

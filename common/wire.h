@@ -54,6 +54,7 @@ enum {
         WIRE_BROKER_RELEASE = 0x308,  /* brokerd → uploadd: the control plane knows; forget the segment */
         WIRE_BROKER_FINISHED = 0x309, /* uploadd → brokerd: every segment of it was released */
         WIRE_BROKER_STATS = 0x30a,    /* uploadd → brokerd: every few seconds and at each change */
+        WIRE_BROKER_SESSION = 0x30b,  /* brokerd → uploadd: at first and at each change */
 };
 
 struct wire_hello {
@@ -259,9 +260,29 @@ struct wire_broker_record {
         uint8_t recording[16];
         uint8_t device[16];
         uint64_t frame_interval;
-        uint64_t outputs;         /* mask as of the grant */
-        uint32_t segment_seconds; /* a segment ends after so long … */
-        uint32_t segment_bytes;   /* … or when it is as large as this; at most SEGMENT_SIZE_MAX */
+        uint64_t outputs;          /* mask as of the grant */
+        uint32_t segment_seconds;  /* a segment ends after so long … */
+        uint32_t segment_bytes;    /* … or when it is as large as this; at most SEGMENT_SIZE_MAX */
+        uint64_t bytes_per_minute; /* what recording may cost, 0: no ceiling; kept by fewer frames first, …
+                                    */
+        uint32_t cpu_ms_per_second; /* … milliseconds of processor time, 1 to 1000, 0: no ceiling */
+        uint32_t reserved;
+};
+
+enum {
+        WIRE_SESSION_OPEN = 1U << 0,  /* somebody has a session at the seat; if not, the rest is 0 */
+        WIRE_SESSION_LOGIN = 1U << 1, /* it is the login screen's */
+};
+
+/* Who has the seat, as logind knows it: goes into every segment. */
+struct wire_broker_session {
+        uint32_t type;
+        uint32_t flags;
+        uint32_t uid;
+        uint32_t reserved;
+        char id[32];
+        char seat[32];
+        char user[64]; /* UTF-8 */
 };
 
 /* STOP, FINISHED */

@@ -184,6 +184,29 @@ static int on_release(WireConnection *connection _unused_, const void *message, 
         return 0;
 }
 
+static int on_session(WireConnection *connection _unused_, const void *message, int *fds _unused_,
+                      size_t n_fds _unused_, void *userdata) {
+        Uploadd *uploadd = ((Broker *) ((Peer *) userdata)->userdata)->uploadd;
+        const struct wire_broker_session *told = message;
+        SegmentSession session = { .uid = told->uid };
+
+        if (told->flags & ~(WIRE_SESSION_OPEN | WIRE_SESSION_LOGIN) ||
+            !wire_string_ok(told->id, sizeof(told->id)) || !wire_string_ok(told->seat, sizeof(told->seat)) ||
+            !wire_string_ok(told->user, sizeof(told->user)))
+                return -EBADMSG;
+        session.flags = (told->flags & WIRE_SESSION_OPEN ? SEGMENT_SESSION_OPEN : 0) |
+                        (told->flags & WIRE_SESSION_LOGIN ? SEGMENT_SESSION_LOGIN : 0);
+        strcpy(session.id, told->id);
+        strcpy(session.seat, told->seat);
+        strcpy(session.user, told->user);
+        if (uploadd->has_session && memcmp(&uploadd->session, &session, sizeof(session)) == 0)
+                return 0;
+        uploadd->session = session;
+        uploadd->has_session = true;
+        recording_session(uploadd);
+        return 0;
+}
+
 static void on_up(Peer *peer _unused_, void *userdata) {
         Broker *broker = userdata;
 
@@ -199,6 +222,7 @@ static void on_down(Peer *peer _unused_, void *userdata) {
         if (broker->uploadd->recording)
                 log_notice("brokerd is gone: the recording ends here, what is finished is kept.");
         recording_end(broker->uploadd);
+        broker->uploadd->has_session = false;
         uploadd_check_stopped(broker->uploadd);
 }
 
@@ -206,11 +230,9 @@ static void on_down(Peer *peer _unused_, void *userdata) {
         { #name, WIRE_BROKER_##name, sizeof(struct struct_name), 0, 0, WIRE_STATE_READY, handler }
 
 static const WireRule rules[] = {
-        RULE(RECORD, wire_broker_record, on_record),
-        RULE(STOP, wire_broker_recording, on_stop),
-        RULE(FLUSH, wire_plain, on_flush),
-        RULE(UPLOAD, wire_broker_upload, on_upload),
-        RULE(RELEASE, wire_broker_segment, on_release),
+        RULE(RECORD, wire_broker_record, on_record), RULE(STOP, wire_broker_recording, on_stop),
+        RULE(FLUSH, wire_plain, on_flush),           RULE(SESSION, wire_broker_session, on_session),
+        RULE(UPLOAD, wire_broker_upload, on_upload), RULE(RELEASE, wire_broker_segment, on_release),
 };
 
 static const PeerKind kind = { "brokerd", rules, ELEMENTSOF(rules), on_up, on_down };

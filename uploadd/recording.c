@@ -119,6 +119,8 @@ static int segment_start(Recording *recording, uint64_t start_boottime) {
         cursor_layer_restart(recording->cursors);
 
         r = segment_writer_tables(&recording->writer, tables.data, tables.size);
+        if (r >= 0 && recording->uploadd->has_session)
+                r = segment_writer_session(&recording->writer, &recording->uploadd->session);
         if (r >= 0)
                 r = sd_event_source_set_time(recording->end,
                                              now + recording->parameters.segment_seconds *
@@ -192,7 +194,8 @@ static bool parameters_ok(const struct wire_broker_record *record) {
         return record->quality >= 1 && record->quality <= 100 &&
                record->frame_interval >= WIRE_GRANT_INTERVAL_MIN && record->frame_interval <= INTERVAL_MAX &&
                record->segment_seconds >= 1 && record->segment_seconds <= SEGMENT_SECONDS_MAX &&
-               record->segment_bytes >= SEGMENT_BYTES_MIN && record->segment_bytes <= SEGMENT_SIZE_MAX;
+               record->segment_bytes >= SEGMENT_BYTES_MIN && record->segment_bytes <= SEGMENT_SIZE_MAX &&
+               record->cpu_ms_per_second <= 1000 && record->reserved == 0;
 }
 
 int recording_start(Uploadd *uploadd, const struct wire_broker_record *record) {
@@ -245,6 +248,18 @@ void recording_end(Uploadd *uploadd) {
 void recording_flush(Uploadd *uploadd) {
         if (uploadd->recording)
                 segment_cut(uploadd->recording);
+}
+
+void recording_session(Uploadd *uploadd) {
+        Recording *recording = uploadd->recording;
+        SegmentSession session = uploadd->session;
+
+        /* One that is not open will begin with it. */
+        if (!recording || !recording->open || !uploadd->has_session)
+                return;
+        session.time = segment_time(recording, boottime_now());
+        if (segment_writer_session(&recording->writer, &session) == -EFBIG)
+                segment_cut(recording);
 }
 
 void recording_gap(Uploadd *uploadd, uint32_t output, enum segment_gap reason, uint32_t format,

@@ -29,6 +29,9 @@ typedef struct FrameProblem FrameProblem;
 void recording_frame(Uploadd *uploadd, const struct wire_frame *frame, const struct wire_output *output,
                      const int *fds, FrameProblem *problem);
 
+/* Writes who has the seat, uploadd->session, which has changed; each segment begins with it anyway. */
+void recording_session(Uploadd *uploadd);
+
 /* No picture of the output (or of SEGMENT_OUTPUT_ALL) from now on; the same again is written once a segment.
  */
 void recording_gap(Uploadd *uploadd, uint32_t output, enum segment_gap reason, uint32_t format,

@@ -31,6 +31,8 @@ typedef struct Uploadd {
         Broker *broker;
         Recording *recording; /* NULL: none is open */
         Segments segments;
+        SegmentSession session; /* who has the seat, as brokerd told last; time is 0 */
+        bool has_session;
         uint64_t frames;              /* encoded since start */
         uint64_t last_frame_realtime; /* µs */
         sd_event_source *stopping;    /* the deadline, once the process is to end */

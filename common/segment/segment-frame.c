@@ -172,7 +172,7 @@ int segment_frame_check(const SegmentFrame *frame, uint32_t width, uint32_t heig
         uint32_t kind;
 
         memset(drawn, 0, (check.n_tiles + 7) / 8);
-        if (frame->flags & ~SEGMENT_FRAME_KEY) {
+        if (frame->flags & ~(SEGMENT_FRAME_KEY | SEGMENT_FRAME_TORN)) {
                 *ret_why = "it has a flag of a newer version";
                 return -EPROTONOSUPPORT;
         }

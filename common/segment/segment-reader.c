@@ -189,6 +189,23 @@ static int read_cursor(SegmentReader *reader, const uint8_t *p, size_t size, Seg
         return 0;
 }
 
+static int read_session(SegmentReader *reader, const uint8_t *p, size_t size, SegmentSession *ret) {
+        if (size != SEGMENT_SESS_SIZE)
+                return damaged(reader, -EBADMSG, "sESS has %zu bytes", size);
+        *ret = (SegmentSession){ .time = le64_get(p), .flags = le32_get(p + 8), .uid = le32_get(p + 12) };
+        memcpy(ret->id, p + 16, sizeof(ret->id));
+        memcpy(ret->seat, p + 48, sizeof(ret->seat));
+        memcpy(ret->user, p + 80, sizeof(ret->user));
+        if (ret->flags & ~(SEGMENT_SESSION_OPEN | SEGMENT_SESSION_LOGIN))
+                return damaged(reader, -EPROTONOSUPPORT, "sESS has a flag of a newer version");
+        if (!string_ok(ret->id, sizeof(ret->id)) || !string_ok(ret->seat, sizeof(ret->seat)) ||
+            !string_ok(ret->user, sizeof(ret->user)))
+                return damaged(reader, -EBADMSG, "sESS has a value out of range");
+        if (!time_ok(reader, ret->time))
+                return damaged(reader, -EBADMSG, "sESS goes back in time");
+        return 0;
+}
+
 static int read_index(SegmentReader *reader, const uint8_t *p, size_t size, SegmentIndex *ret) {
         if (size < SEGMENT_INDX_SIZE)
                 return damaged(reader, -EBADMSG, "INDX has %zu bytes", size);
@@ -241,6 +258,8 @@ static int read_payload(SegmentReader *reader, const uint8_t *p, size_t size, Se
                 return read_cursor_image(reader, p, size, &ret->cursor_image);
         case SEGMENT_CPOS:
                 return read_cursor(reader, p, size, &ret->cursor);
+        case SEGMENT_SESS:
+                return read_session(reader, p, size, &ret->session);
         case SEGMENT_INDX:
                 return read_index(reader, p, size, &ret->index);
         default:
@@ -272,8 +291,9 @@ static int read_chunk(SegmentReader *reader, SegmentChunk *ret) {
         if (crc32c(crc32c(0, header, 8), payload, size) != le32_get(header + 8))
                 return damaged(reader, -EBADMSG, "a chunk's checksum is wrong");
 
-        static const uint32_t known[] = { SEGMENT_HEAD, SEGMENT_OUTP, SEGMENT_JTAB, SEGMENT_FRAM,
-                                          SEGMENT_GAP,  SEGMENT_CIMG, SEGMENT_CPOS, SEGMENT_INDX };
+        static const uint32_t known[] = { SEGMENT_HEAD, SEGMENT_OUTP, SEGMENT_JTAB,
+                                          SEGMENT_FRAM, SEGMENT_GAP,  SEGMENT_CIMG,
+                                          SEGMENT_CPOS, SEGMENT_SESS, SEGMENT_INDX };
         bool skip = type & SEGMENT_TYPE_OPTIONAL && reader->started;
         for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
                 skip = skip && type != known[i];

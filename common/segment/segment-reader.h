@@ -43,6 +43,7 @@ typedef struct SegmentChunk {
                 SegmentGap gap;
                 SegmentCursorImage cursor_image;
                 SegmentCursor cursor;
+                SegmentSession session;
                 SegmentIndex index;
         };
 } SegmentChunk;

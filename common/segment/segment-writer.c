@@ -178,6 +178,23 @@ int segment_writer_cursor(SegmentWriter *writer, const SegmentCursor *cursor) {
         return r;
 }
 
+int segment_writer_session(SegmentWriter *writer, const SegmentSession *session) {
+        uint64_t time = in_order(writer, session->time);
+        uint8_t payload[SEGMENT_SESS_SIZE];
+        int r;
+
+        le64_put(payload, time);
+        le32_put(payload + 8, session->flags);
+        le32_put(payload + 12, session->uid);
+        memcpy(payload + 16, session->id, sizeof(session->id));
+        memcpy(payload + 48, session->seat, sizeof(session->seat));
+        memcpy(payload + 80, session->user, sizeof(session->user));
+        r = put_chunk(writer, SEGMENT_SESS, payload, sizeof(payload), NULL, 0);
+        if (r >= 0)
+                writer->last_time = time;
+        return r;
+}
+
 int segment_writer_finish(SegmentWriter *writer, uint64_t end_time) {
         uint8_t fixed[SEGMENT_INDX_SIZE - 4], last[4];
         int r;

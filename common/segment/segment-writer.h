@@ -27,6 +27,7 @@ int segment_writer_frame(SegmentWriter *writer, const SegmentFrame *frame);
 int segment_writer_gap(SegmentWriter *writer, const SegmentGap *gap);
 int segment_writer_cursor_image(SegmentWriter *writer, const SegmentCursorImage *image);
 int segment_writer_cursor(SegmentWriter *writer, const SegmentCursor *cursor);
+int segment_writer_session(SegmentWriter *writer, const SegmentSession *session);
 
 /* Writes INDX; the segment is then writer->buffer. */
 int segment_writer_finish(SegmentWriter *writer, uint64_t end_time);

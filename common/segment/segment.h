@@ -51,6 +51,7 @@ enum {
         SEGMENT_INDX = SEGMENT_FOURCC('I', 'N', 'D', 'X'),
         SEGMENT_CIMG = SEGMENT_FOURCC('c', 'I', 'M', 'G'),
         SEGMENT_CPOS = SEGMENT_FOURCC('c', 'P', 'O', 'S'),
+        SEGMENT_SESS = SEGMENT_FOURCC('s', 'E', 'S', 'S'),
 };
 
 /* A type whose first letter is lower case may be skipped by a reader that does not know it, as in PNG. */
@@ -66,6 +67,7 @@ enum {
 #define SEGMENT_GAP_SIZE        32U
 #define SEGMENT_CIMG_SIZE       12U /* before the compressed pixels */
 #define SEGMENT_CPOS_SIZE       32U
+#define SEGMENT_SESS_SIZE       144U
 #define SEGMENT_INDX_SIZE       24U /* without entries: 20 before them, 4 behind */
 #define SEGMENT_INDX_ENTRY_SIZE 24U
 #define SEGMENT_OPERATION_SIZE  8U /* kind and length */
@@ -82,7 +84,10 @@ enum segment_operation {
         SEGMENT_OPERATION_OPTIONAL = 0x80000000,
 };
 
-enum { SEGMENT_FRAME_KEY = 1U << 0 };
+enum {
+        SEGMENT_FRAME_KEY = 1U << 0,
+        SEGMENT_FRAME_TORN = 1U << 1, /* may show parts of two pictures: it was drawn on while it was read */
+};
 
 enum segment_gap {
         SEGMENT_GAP_NO_GRANT = 1,    /* no permission to record this output now */
@@ -171,6 +176,21 @@ typedef struct SegmentCursor {
         int32_t x, y; /* of the image's upper left pixel, perhaps outside the picture; within int16_t */
         uint32_t image;
 } SegmentCursor;
+
+enum {
+        SEGMENT_SESSION_OPEN = 1U << 0,  /* somebody has a session; if not, the rest is empty */
+        SEGMENT_SESSION_LOGIN = 1U << 1, /* it is the login screen's own */
+};
+
+/* Who has the seat from time on. Texts are UTF-8, NUL-terminated. */
+typedef struct SegmentSession {
+        uint64_t time;
+        uint32_t flags;
+        uint32_t uid;
+        char id[32];   /* of the session on its machine */
+        char seat[32]; /* "seat0" */
+        char user[64]; /* the account's name */
+} SegmentSession;
 
 typedef struct SegmentIndex {
         uint64_t end_time; /* µs after start_realtime */

@@ -6,15 +6,16 @@ import time
 
 HELLO = 0x1
 GRANT, REVOKE, STATUS = 0x201, 0x202, 0x204
-RECORD, STOP, FLUSH, SEGMENT_READY, UPLOAD, UPLOADED, FAILED, RELEASE, FINISHED, STATS = range(0x301, 0x30B)
+RECORD, STOP, FLUSH, SEGMENT_READY, UPLOAD, UPLOADED, FAILED, RELEASE, FINISHED, STATS, SESSION = range(0x301, 0x30C)
 
 _FORMATS = {
     HELLO: ("=II", ("version",)),
     GRANT: ("=IIQQQ", ("reserved", "outputs", "min_interval", "expires")),
     REVOKE: ("=II", ("reserved",)),
     STATUS: ("=IIIIQQQ", ("n_cards", "n_outputs", "last_reason", "grant_expires", "frames", "refusals")),
-    RECORD: ("=II16s16sQQII", ("quality", "recording", "device", "frame_interval", "outputs", "segment_seconds",
-                               "segment_bytes")),
+    RECORD: ("=II16s16sQQIIQII", ("quality", "recording", "device", "frame_interval", "outputs", "segment_seconds",
+                                  "segment_bytes", "bytes_per_minute", "cpu_ms_per_second", "reserved")),
+    SESSION: ("=IIII32s32s64s", ("flags", "uid", "reserved", "id", "seat", "user")),
     STOP: ("=II16s", ("n_segments", "recording")),
     FLUSH: ("=II", ("reserved",)),
     SEGMENT_READY: ("=II16s32s32s16sQQQII", ("sequence", "recording", "sha256", "previous_sha256", "md5", "size",

@@ -41,7 +41,10 @@ FrameConfirmed = _message("FrameConfirmed", ("type", U32), ("output", U32), ("se
 FrameNone = _message("FrameNone", ("type", U32), ("output", U32), ("reason", U32), ("format", U32),
                      ("modifier", U64), ("not_before", U64))
 Record = _message("Record", ("type", U32), ("quality", U32), ("recording", U8 * 16), ("device", U8 * 16),
-                  ("frame_interval", U64), ("outputs", U64), ("segment_seconds", U32), ("segment_bytes", U32))
+                  ("frame_interval", U64), ("outputs", U64), ("segment_seconds", U32), ("segment_bytes", U32),
+                  ("bytes_per_minute", U64), ("cpu_ms_per_second", U32), ("reserved", U32))
+Session = _message("Session", ("type", U32), ("flags", U32), ("uid", U32), ("reserved", U32), ("id", CHAR * 32),
+                   ("seat", CHAR * 32), ("user", CHAR * 64))
 Recording = _message("Recording", ("type", U32), ("n_segments", U32), ("recording", U8 * 16))
 Segment = _message("Segment", ("type", U32), ("sequence", U32), ("recording", U8 * 16))
 SegmentReady = _message("SegmentReady", ("type", U32), ("sequence", U32), ("recording", U8 * 16),
@@ -59,7 +62,7 @@ Stats = _message("Stats", ("type", U32), ("recording", U32), ("n_outputs", U32),
 
 HELLO = 0x1
 OUTPUTS_GET, OUTPUTS, NEXT, FRAME, NONE, CONFIRM, CONFIRMED = range(0x101, 0x108)
-RECORD, STOP, FLUSH, SEGMENT_READY, UPLOAD, UPLOADED, FAILED, RELEASE, FINISHED, STATS = range(0x301, 0x30B)
+RECORD, STOP, FLUSH, SEGMENT_READY, UPLOAD, UPLOADED, FAILED, RELEASE, FINISHED, STATS, SESSION = range(0x301, 0x30C)
 
 NO_GRANT, TOO_SOON, OFF, VT_AWAY, UNPLUGGED, UNDECODABLE = range(1, 7)
 MEMORY_DMABUF, MEMORY_MEMFD = 1, 2

@@ -1,0 +1,65 @@
+"""Who is at the seat, as uploadd is told."""
+
+from . import wire
+from .logind import Logind
+
+ANNA = {"id": "4", "user": "anna", "uid": 1000, "class": "user"}
+LOGIN = {"id": "c1", "user": "gdm", "uid": 114, "class": "greeter"}
+OPEN, SCREEN = 1, 2
+
+
+def told(peer):
+    """The next SESSION, as a tuple; nobody is (0, 0, "", "", "")."""
+    message = peer.expect(wire.SESSION)
+    assert message.reserved == 0
+    return (message.flags, message.uid, wire.text(message.id), wire.text(message.seat), wire.text(message.user))
+
+
+NOBODY = (0, 0, "", "", "")
+
+
+def test_it_follows_the_seat(lone):
+    with Logind(lone.bus_address) as logind:
+        logind.show(LOGIN)
+        lone.run()
+        uploadd = lone.uploadd()
+        while told(uploadd) != (OPEN | SCREEN, 114, "c1", "seat0", "gdm"):
+            pass  # it may have asked before the stand-in knew
+        logind.show(ANNA)
+        while (session := told(uploadd)) != (OPEN, 1000, "4", "seat0", "anna"):
+            assert session == NOBODY  # asked while the one session had gone and the other had not come
+        logind.show(None)
+        assert told(uploadd) == NOBODY
+        logind.show(ANNA)
+        assert told(uploadd) == (OPEN, 1000, "4", "seat0", "anna")
+
+        # Whoever connects is told at once.
+        uploadd.close()
+        again = lone.uploadd()
+        assert told(again) == (OPEN, 1000, "4", "seat0", "anna")
+        again.close()
+
+
+def test_logind_may_come_later_and_go(lone):
+    lone.run()
+    uploadd = lone.uploadd()
+    assert told(uploadd) == NOBODY
+    with Logind(lone.bus_address) as logind:
+        logind.show(ANNA)
+        while told(uploadd) != (OPEN, 1000, "4", "seat0", "anna"):
+            pass
+    assert told(uploadd) == NOBODY
+    uploadd.close()
+
+
+def test_a_name_that_does_not_fit_is_nobody(lone):
+    """And is no reason to fall over."""
+    with Logind(lone.bus_address) as logind:
+        lone.run()
+        uploadd = lone.uploadd()
+        logind.show(ANNA | {"user": "x" * 64})
+        lone.wait_log("is not understood")
+        logind.show(ANNA | {"user": "x" * 63})
+        while (session := told(uploadd)) != (OPEN, 1000, "4", "seat0", "x" * 63):
+            assert session == NOBODY
+        uploadd.close()

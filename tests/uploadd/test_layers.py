@@ -1,0 +1,214 @@
+"""What a segment says beside the picture: who is at the seat, displays that come, change and go, and every kind of gap.
+Read by tests/system/pictures.py, which was written from the document."""
+
+import struct
+import subprocess
+import time
+
+import numpy
+import pytest
+
+from system import pictures
+
+from . import wire
+from .peers import Broker, Capd, output
+from .test_uploadd import export, picture
+
+ANNA = wire.Session(wire.SESSION, 1, 1000, 0, b"4", b"seat0", b"anna")
+NOBODY = wire.Session(wire.SESSION)
+LOGIN = wire.Session(wire.SESSION, 3, 114, 0, b"c1", b"seat0", b"gdm")
+
+
+def uploaded(broker, fault_server, segment):
+    broker.upload(segment, fault_server.url + f"/{segment.sequence}")
+    assert broker.uploaded(segment) is None
+    return fault_server.requests[-1].body
+
+
+def recorded(broker, fault_server, recording):
+    """Ends the recording; its last segment."""
+    broker.stop(recording)
+    return uploaded(broker, fault_server, broker.ready())
+
+
+def sessions(segment):
+    """(seconds after the start, flags, uid, id, seat, user) of each sESS."""
+    found = []
+    for _, kind, payload in pictures.chunks(segment):
+        if kind == "sESS":
+            time, flags, uid, *texts = struct.unpack("<QII32s32s64s", payload)
+            found.append((time / 1e6, flags, uid, *(text.rstrip(b"\0").decode() for text in texts)))
+    return found
+
+
+def gaps(segment):
+    """(display, reason, format, modifier) of each GAP_."""
+    unpacked = [struct.unpack("<IIQIIQ", payload) for _, kind, payload in pictures.chunks(segment) if kind == "GAP_"]
+    return [(display, reason, form, modifier) for display, reason, _, form, _, modifier in unpacked]
+
+
+def shown(capd):
+    """Waits until what capd shows now has surely been taken: the answers are read in their order."""
+    asked, end = capd.asked, time.monotonic() + 20
+    while capd.asked < asked + 3 * len(capd.outputs):
+        assert time.monotonic() < end, "uploadd asks for nothing"
+        time.sleep(0.01)
+
+
+def test_who_is_at_the_seat(capd, broker, fault_server, build, run_dir):
+    capd.pictures[0] = picture()
+    broker.connection.send(LOGIN)
+    recording = broker.record()
+    shown(capd)
+    broker.connection.send(ANNA)
+    broker.connection.send(ANNA)  # the same again is no news
+    shown(capd)
+    broker.flush()
+    first = uploaded(broker, fault_server, broker.ready())
+    shown(capd)
+    broker.connection.send(NOBODY)
+    shown(capd)
+    second = recorded(broker, fault_server, recording)
+
+    found = sessions(first)
+    assert [s[1:] for s in found] == [(3, 114, "c1", "seat0", "gdm"), (1, 1000, "4", "seat0", "anna")]
+    assert found[0][0] == 0 < found[1][0]
+    # Each segment begins with it.
+    found = sessions(second)
+    assert [s[1:] for s in found] == [(1, 1000, "4", "seat0", "anna"), (0, 0, "", "", "")]
+    assert found[0][0] == 0
+
+    path = run_dir / "session.sss"
+    path.write_bytes(first)
+    inspected = subprocess.run([build / "cli" / "streamsight-inspect", path], capture_output=True, text=True, check=True).stdout
+    assert "anna (uid 1000), session 4 on seat0" in inspected and "login screen of gdm" in inspected
+
+
+def test_a_session_is_of_one_broker(capd, broker, listener, fault_server):
+    """Another brokerd may know otherwise, or nothing."""
+    capd.pictures[0] = picture()
+    broker.connection.send(ANNA)
+    broker.record()
+    shown(capd)
+    broker.connection.close()
+    again = Broker(listener)
+    assert len(sessions(uploaded(again, fault_server, again.ready()))) == 1
+    recording = again.record()
+    shown(capd)
+    assert not sessions(recorded(again, fault_server, recording))
+    again.connection.close()
+
+
+@pytest.mark.parametrize("field, value", [("flags", 4), ("user", b"x" * 64), ("id", b"x" * 32), ("seat", b"x" * 32)])
+def test_a_session_out_of_bounds(broker, uploadd, field, value):
+    message = wire.Session.from_buffer_copy(ANNA)
+    setattr(message, field, value)
+    broker.connection.send(message)
+    assert broker.connection.ended()
+    end = time.monotonic() + 20
+    while "SESSION was refused" not in uploadd.log():  # it hangs up before it says so
+        assert time.monotonic() < end, uploadd.log()
+        time.sleep(0.02)
+
+
+def close_to(image, wanted):
+    return image.shape == wanted[..., :3].shape and numpy.abs(image.astype(int) - wanted[..., 2::-1]).mean() < 3
+
+
+def test_displays_that_come_change_and_go(uploadd, listener, fault_server, build, run_dir):
+    """Two displays in one recording; one changes its mode twice, the other goes. Each picture is the display's own."""
+    capd = Capd(uploadd.frame_socket, [output(0), output(5, 200, 120, b"Virtual-2")])
+    broker = Broker(listener)
+    try:
+        capd.pictures = {0: picture(), 5: picture(20, 120, 200)}
+        recording = broker.record()
+        broker.stats(lambda s: s.n_outputs == 2 and s.frames >= 2)
+        shown(capd)
+        capd.pictures[0] = picture(40, 300, 400)  # by the frame alone: OUTPUTS is asked for only now and then
+        shown(capd)
+        capd.pictures[5] = wire.UNPLUGGED
+        shown(capd)
+        capd.pictures[0] = picture(60)
+        shown(capd)
+        segment = recorded(broker, fault_server, recording)
+    finally:
+        broker.connection.close()
+        capd.close()
+
+    declared = [struct.unpack_from("<III", payload) for _, kind, payload in pictures.chunks(segment) if kind == "OUTP"]
+    assert declared == [(0, 320, 200), (5, 200, 120), (0, 400, 300), (0, 320, 200)]
+    assert gaps(segment) == [(5, 4, 0, 0)]
+    decoded = pictures.decode(segment)
+    for display, wanted in ((0, [picture(), picture(40, 300, 400), picture(60)]), (5, [picture(20, 120, 200)])):
+        got = [p.image for p in decoded if p.output == display]
+        assert len(got) == len(wanted) and all(map(close_to, got, wanted)), f"display {display}"
+    # The project's own decoder, for the display with one mode.
+    path = run_dir / "displays.sss"
+    path.write_bytes(segment)
+    done = export(build, path, "--raw", "--output", "5")
+    assert done.returncode == 0, done.stderr
+    raw = numpy.frombuffer(done.stdout, numpy.uint8).reshape(-1, 120, 200, 4)
+    assert len(raw) == 1 and numpy.array_equal(raw[0][..., 2::-1], [p.image for p in decoded if p.output == 5][0])
+
+
+@pytest.mark.parametrize("reason, gap", [(wire.NO_GRANT, 1), (wire.OFF, 2), (wire.VT_AWAY, 3), (wire.UNPLUGGED, 4),
+                                         (wire.UNDECODABLE, 5)])
+def test_gaps_that_capd_tells(capd, broker, fault_server, reason, gap):
+    capd.pictures[0] = picture()
+    recording = broker.record()
+    shown(capd)
+    capd.pictures[0] = reason
+    shown(capd)
+    capd.pictures[0] = picture()
+    shown(capd)
+    segment = recorded(broker, fault_server, recording)
+    assert gaps(segment) == [(0, gap, 0, 0)]
+    # The picture is the same as before the gap: a frame without operations ends it.
+    assert len(pictures.decode(segment)) == 2
+
+
+def test_the_gap_of_a_foreign_format_names_it(capd, broker, fault_server):
+    capd.pictures[0] = picture()
+
+    def change(message):
+        message.planes[0].format, message.planes[0].modifier = int.from_bytes(b"ZZ99", "little"), 77
+    recording = broker.record()
+    shown(capd)
+    capd.change = change
+    broker.stats(lambda s: s.reason == wire.UNDECODABLE)
+    segment = recorded(broker, fault_server, recording)
+    assert gaps(segment) == [(0, 5, int.from_bytes(b"ZZ99", "little"), 77)]
+
+
+def test_the_gap_of_a_capd_that_is_gone(uploadd, capd, broker, fault_server):
+    capd.pictures[0] = picture()
+    recording = broker.record()
+    shown(capd)
+    capd.close()
+    broker.stats(lambda s: b"cannot be reached" in s.text)
+    segment = recorded(broker, fault_server, recording)
+    assert gaps(segment) == [(0xffffffff, 7, 0, 0)]
+
+
+def test_the_gap_of_a_capd_that_is_silent(capd, broker, fault_server):
+    capd.pictures[0] = picture()
+    recording = broker.record()
+    shown(capd)
+    capd.silent = True
+    broker.stats(lambda s: b"does not answer" in s.text, timeout=30)
+    segment = recorded(broker, fault_server, recording)
+    assert gaps(segment) == [(0, 7, 0, 0)]
+
+
+def test_the_gap_of_a_picture_that_is_too_large(capd, broker, fault_server):
+    """capd would not send it; if it did, it is overload's or the format's, never a wrong picture."""
+    capd.pictures[0] = picture()
+    recording = broker.record()
+    shown(capd)
+
+    def change(message):
+        message.width = 16385
+    capd.change = change
+    broker.stats(lambda s: b"cannot be recorded" in s.text)
+    segment = recorded(broker, fault_server, recording)
+    assert gaps(segment) == [(0, 5, 0, 0)]
