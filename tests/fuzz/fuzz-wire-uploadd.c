@@ -52,6 +52,9 @@ static const struct wire_broker_record record = { .quality = 85,
                                                   .outputs = UINT64_MAX,
                                                   .segment_seconds = 60,
                                                   .segment_bytes = 1 << 20 };
+static const struct wire_broker_session session = {
+        .flags = WIRE_SESSION_OPEN, .uid = 1000, .id = "4", .seat = "seat0", .user = "anna"
+};
 static const struct wire_frame_none none = { .reason = WIRE_REASON_OFF };
 
 static const struct wire_broker_upload upload = {
@@ -64,6 +67,7 @@ static const struct wire_broker_upload upload = {
 
 const WireMessage wire_messages[] = {
         { 1, WIRE_BROKER_RECORD, sizeof(struct wire_broker_record), 0, 0, &record, 4 },
+        { 1, WIRE_BROKER_SESSION, sizeof(struct wire_broker_session), 0, 0, &session, 4 },
         { 0, WIRE_FRAME_OUTPUTS, sizeof(struct wire_outputs), 0, 0, &outputs, 4 },
         { 0, WIRE_FRAME_OUTPUTS, sizeof(struct wire_outputs), 0, 0, &all_outputs, 4 },
         { 0, WIRE_FRAME_FRAME, sizeof(struct wire_frame), 1, WIRE_FRAME_FDS_MAX, &frame, 4 },
