@@ -64,8 +64,9 @@ static void help(void) {
              "  flush            end the segment and upload everything now\n"
              "  export …         turn recorded segments into pictures or a video\n"
              "  inspect …        print what recorded segments consist of\n"
+             "  verify …         find whether recordings are what the workstation recorded\n"
              "  --help, --version\n\n"
-             "All but status, export and inspect are for administrators. See streamsight(1).");
+             "All but status, export, inspect and verify are for administrators. See streamsight(1).");
 }
 
 static int usage(const char *what, const char *argument) {
@@ -94,6 +95,8 @@ int main(int argc, char *argv[]) {
                 return program_exec(STREAMSIGHT_LIBEXECDIR "/streamsight-export", argv + 1);
         if (strcmp(command, "inspect") == 0)
                 return program_exec(STREAMSIGHT_LIBEXECDIR "/streamsight-inspect", argv + 1);
+        if (strcmp(command, "verify") == 0)
+                return program_exec(STREAMSIGHT_LIBEXECDIR "/streamsight-verify", argv + 1);
 
         for (size_t i = 0; i < ELEMENTSOF(simple); i++)
                 if (strcmp(simple[i].command, command) == 0)

@@ -46,6 +46,7 @@ int command_viewer_token_create(Admin *admin);
 int command_device_list(Admin *admin);
 int command_device_revoke(Admin *admin);
 int command_recording_list(Admin *admin);
+int command_recording_statement(Admin *admin);
 
 /* Prints "streamsight-admin: …" to stderr and returns -|error|. */
 int admin_fail(int error, const char *format, ...) _printf_(2, 3);

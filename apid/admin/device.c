@@ -119,6 +119,26 @@ int command_recording_list(Admin *admin) {
                     " GROUP BY r.company_id, r.id, r.created_at ORDER BY r.started_at DESC, r.id LIMIT 1000");
 }
 
+int command_recording_statement(Admin *admin) {
+        const char *const parameters[] = { admin->argument };
+        _cleanup_(PQclearp) PGresult *result = NULL;
+        int r;
+
+        r = admin_check_uuid("A recording's id", admin->argument);
+        if (r >= 0)
+                r = admin_query(admin,
+                                "SELECT statement FROM streamsight.recording WHERE id = $1 AND statement IS NOT NULL",
+                                parameters, ELEMENTSOF(parameters), &result);
+        if (r < 0)
+                return r;
+        /* The id is the device's choice, so that two companies may have the same. */
+        if (PQntuples(result) == 0)
+                return admin_fail(ENOENT, "No device has stated the end of a recording %s", admin->argument);
+        for (int i = 0; i < PQntuples(result); i++)
+                puts(PQgetvalue(result, i, 0));
+        return 0;
+}
+
 int command_device_revoke(Admin *admin) {
         const char *const parameters[] = { admin->argument };
         _cleanup_(PQclearp) PGresult *result = NULL;

@@ -65,6 +65,8 @@ static const Command commands[] = {
           "Take a device out of service, at once and for good" },
         { "recording", "list", NULL, 0, BIT(OPTION_COMPANY), command_recording_list,
           "List the latest recordings" },
+        { "recording", "statement", "ID", 0, 0, command_recording_statement,
+          "Print what the device stated about a recording's end, for streamsight verify" },
 };
 
 static void print_option(unsigned option, bool optional) {

@@ -14,6 +14,11 @@ from services.process import ServiceError
 UNKNOWN = "5d0c1f6e-9b7a-4c3d-8e2f-1a0b9c8d7e6f"
 
 
+def test_a_recording_without_a_statement(admin):
+    assert admin("recording", "statement", UNKNOWN)[0::2] == (1, f"streamsight-admin: No device has stated the end of a recording {UNKNOWN}")
+    assert admin("recording", "statement", "x")[0] == 1
+
+
 @pytest.fixture
 def admin(apid):
     """Runs it; returns (exit status, stdout, stderr)."""

@@ -124,8 +124,15 @@ static int make_query(const SigV4Request *request, const char *stamp, const char
         put_encoded(out, request->access_key_id, false);
         put_encoded(out, "/", false);
         put_encoded(out, scope, false);
-        fprintf(out, "&X-Amz-Date=%s&X-Amz-Expires=%u&X-Amz-SignedHeaders=", stamp, request->expires);
+        fprintf(out, "&X-Amz-Date=%s&X-Amz-Expires=%u", stamp, request->expires);
+        if (request->session_token) {
+                fputs("&X-Amz-Security-Token=", out);
+                put_encoded(out, request->session_token, false);
+        }
+        fputs("&X-Amz-SignedHeaders=", out);
         put_encoded(out, signed_headers, false);
+        if (request->query)
+                fprintf(out, "&%s", request->query);
         r = finish(&out);
         if (r >= 0)
                 *ret = TAKE_PTR(query);
@@ -200,6 +207,17 @@ static int sign(const SigV4Request *request, const char *stamp, const char *scop
         return r;
 }
 
+char *sigv4_encode(const char *text) {
+        _cleanup_free_ char *encoded = NULL;
+        _cleanup_fclose_ FILE *out = NULL;
+        size_t size;
+
+        if (!(out = open_memstream(&encoded, &size)))
+                return NULL;
+        put_encoded(out, text, false);
+        return finish(&out) < 0 ? NULL : TAKE_PTR(encoded);
+}
+
 int sigv4_presign(const SigV4Request *request, char **ret) {
         SigV4Header headers[SIGV4_HEADERS_MAX + 1];
         _cleanup_free_ char *signed_headers = NULL, *scope = NULL, *query = NULL, *url = NULL;
@@ -210,7 +228,9 @@ int sigv4_presign(const SigV4Request *request, char **ret) {
         struct tm tm;
         int r;
 
-        if (request->path[0] != '/' || request->expires == 0 || request->expires > 604800)
+        if (request->path[0] != '/' ||
+            (request->query && !(request->query[0] >= 'a' && request->query[0] <= 'z')) ||
+            request->expires == 0 || request->expires > 604800)
                 return -EINVAL;
         if (!gmtime_r(&request->time, &tm) || strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm) != 16)
                 return -EINVAL;

@@ -20,9 +20,13 @@ typedef struct SigV4Request {
         const char *method;
         const char *host; /* with ":port" unless it is 443: as the client will send it in Host */
         const char *path; /* "/bucket/key" in UTF-8, not percent-encoded */
+        /* More of the query, percent-encoded and in the order of names, which begin with lower-case letters:
+         * "list-type=2&prefix=a%2Fb". NULL: none. */
+        const char *query;
         const char *region;
         const char *access_key_id;
         const char *secret_key;
+        const char *session_token; /* of temporary credentials; NULL: none */
         time_t time;
         unsigned expires; /* seconds from time, at most 604800 */
         /* Signed beside host: whoever uses the URL must send exactly these. If x-amz-content-sha256 is among
@@ -30,6 +34,9 @@ typedef struct SigV4Request {
         const SigV4Header *headers;
         size_t n_headers;
 } SigV4Request;
+
+/* text percent-encoded as a query's value, the caller's. NULL: out of memory. */
+char *sigv4_encode(const char *text) _must_check_;
 
 /* *ret: the https URL, the caller's. -EINVAL: a name or value that cannot be signed faithfully; -E2BIG: too
  * many headers; -ENOMEM; -EIO: OpenSSL failed. */

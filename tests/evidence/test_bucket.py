@@ -1,0 +1,91 @@
+"""streamsight-verify straight from the bucket, whose owner can do anything there."""
+
+import pytest
+from botocore.exceptions import ClientError
+
+from services.radosgw import policy
+
+
+@pytest.fixture
+def bucket(recording, stack, from_bucket):
+    """The recording's objects, put back as they were after the test."""
+    client = stack.s3.owner_client()
+    prefix = f"{stack.s3.prefix}/{recording.company}/{recording.device}/{recording.id}/"
+    names = [o["Key"] for o in client.list_objects_v2(Bucket=stack.s3.bucket, Prefix=prefix)["Contents"]]
+    kept = {name: client.get_object(Bucket=stack.s3.bucket, Key=name) for name in names}
+    kept = {name: dict(Body=o["Body"].read(), Metadata=o["Metadata"], ContentType=o["ContentType"]) for name, o in kept.items()}
+
+    class Bucket:
+        def put(self, name, **changes):
+            client.put_object(Bucket=stack.s3.bucket, Key=name, **(kept[names[0]] | changes))
+
+        def delete(self, name):
+            client.delete_object(Bucket=stack.s3.bucket, Key=name)
+
+        def judge(self):
+            status, lines, error = from_bucket("--key", recording.thumbprint, prefix)
+            assert not error, error
+            return status, [line.split(": ")[0].split(None, 1) for line in lines]
+    made = Bucket()
+    made.names, made.kept, made.prefix = names, kept, prefix
+    yield made
+    for object_ in client.list_objects_v2(Bucket=stack.s3.bucket, Prefix=prefix).get("Contents", []):
+        made.delete(object_["Key"])
+    for name, values in kept.items():
+        made.put(name, **values)
+    assert made.judge()[0] == 0
+
+
+def test_the_whole_of_a_device_is_judged(recording, other, stack, from_bucket):
+    status, lines, _ = from_bucket("--key", recording.thumbprint, f"{stack.s3.prefix}/{recording.company}/{recording.device}/")
+    assert status == 1
+    assert {tuple(line.split(":")[0].split()) for line in lines} == {("good", recording.id), ("unfinished", other.id)}
+
+
+def test_altered(bucket):
+    values = bucket.kept[bucket.names[2]]
+    bucket.put(bucket.names[2], **(values | {"Body": values["Body"][:-1] + b"?"}))
+    assert bucket.judge() == (1, [["altered", bucket.names[2]], ["missing", bucket.names[2].split("/")[-2]]])
+
+
+def test_deleted(bucket):
+    bucket.delete(bucket.names[0])
+    assert bucket.judge() == (1, [["missing", bucket.names[0].split("/")[-2]]])
+
+
+def test_cut_at_the_end(bucket):
+    bucket.delete(bucket.names[-1])
+    assert bucket.judge() == (1, [["unfinished", bucket.names[0].split("/")[-2]]])
+
+
+def test_without_its_statement(bucket):
+    bucket.put(bucket.names[1], **(bucket.kept[bucket.names[1]] | {"Metadata": {}}))
+    assert [word for word, _ in bucket.judge()[1]] == ["unsigned", "missing"]
+
+
+def test_moved_and_doubled(bucket):
+    bucket.put(bucket.names[1], **bucket.kept[bucket.names[2]])
+    status, findings = bucket.judge()
+    assert status == 1 and ["moved", bucket.names[1]] in findings and [word for word, _ in findings].count("missing") == 1
+
+
+def test_names_that_xml_would_escape(bucket, recording):
+    """What anybody put beside it is named, and hides nothing."""
+    stray = bucket.prefix + "a&<b>%41 +ü/../x.sss"
+    bucket.put(stray, Body=b"x", Metadata={})
+    status, findings = bucket.judge()
+    assert status == 1 and ["unsigned", stray] in findings and ["good", recording.id] in findings
+
+
+def test_an_auditors_key_may_do_just_that(stack, recording, from_bucket):
+    auditor = stack.s3.create_user("auditor")
+    stack.s3.put_user_policy(auditor, policy("auditor-policy.json", BUCKET=stack.s3.bucket, PREFIX=stack.s3.prefix))
+    client = stack.s3.client(auditor)
+    prefix = f"{stack.s3.prefix}/{recording.company}/{recording.device}/{recording.id}/"
+    status, lines, error = from_bucket("--key", recording.thumbprint, prefix, user=auditor)
+    assert status == 0 and lines[0].startswith("good"), (lines, error)
+    name = client.list_objects_v2(Bucket=stack.s3.bucket, Prefix=prefix)["Contents"][0]["Key"]
+    for call, arguments in ((client.put_object, {"Key": name}), (client.delete_object, {"Key": name}),
+                            (client.list_objects_v2, {}), (client.get_object, {"Key": "elsewhere/x"})):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            call(Bucket=stack.s3.bucket, **arguments)
