@@ -36,6 +36,27 @@ static void broker_done(Broker *broker) {
         broker->event = sd_event_unref(broker->event);
 }
 
+/* Before the bus is closed, which happens as the loop ends: who watches is to hear of the end of a
+ * recording. */
+static int on_exit_loop(sd_event_source *source _unused_, void *userdata) {
+        const Broker *broker = userdata;
+
+        (void) sd_notify(false, "STOPPING=1");
+        if (broker->recorder)
+                recorder_shutdown(broker->recorder);
+        return 0;
+}
+
+static int add_exit(Broker *broker) {
+        _cleanup_(sd_event_source_unrefp) sd_event_source *source = NULL;
+        int r;
+
+        r = sd_event_add_exit(broker->event, &source, on_exit_loop, broker);
+        if (r >= 0)
+                r = sd_event_source_set_priority(source, SD_EVENT_PRIORITY_IMPORTANT);
+        return r < 0 ? r : sd_event_source_set_floating(source, true);
+}
+
 static int open_loop(Broker *broker) {
         sigset_t signals;
         int r;
@@ -52,6 +73,8 @@ static int open_loop(Broker *broker) {
                 r = sd_event_add_signal(broker->event, NULL, SIGTERM, NULL, NULL);
         if (r >= 0)
                 r = sd_event_add_signal(broker->event, NULL, SIGINT, NULL, NULL);
+        if (r >= 0)
+                r = add_exit(broker);
         return r;
 }
 
@@ -156,8 +179,6 @@ static int run(int argc, char *argv[]) {
 
         (void) sd_notify(false, "READY=1");
         r = sd_event_loop(broker.event);
-        (void) sd_notify(false, "STOPPING=1");
-        recorder_shutdown(broker.recorder);
         return r < 0 ? log_error_errno(r, "Ending: %m") : 0;
 }
 

@@ -77,3 +77,13 @@ def test_the_bus_policy_denies_nobody_to_look():
     text = POLICY.read_text()
     assert re.findall(r"<deny [^>]*>", text) == ['<deny own="org.streamsight.Agent1"/>']
     assert 'send_interface="org.freedesktop.DBus.Properties"' in text.split('<policy context="default">')[1]
+
+
+def test_the_notifier_takes_no_setting():
+    """It reads no file, argument or variable; every user's manager starts it, and a preset cannot leave that out."""
+    for source in (ROOT / "notifier").glob("*.c"):
+        assert not re.findall(r"\b(config_load|getopt\w*|getenv|open|fopen|openat)\(", source.read_text()), source
+    unit = (ROOT / "notifier/streamsight-notifier.service").read_text()
+    assert not re.findall(r"^(Condition|Assert|EnvironmentFile|ExecCondition)", unit, re.M)
+    assert "default.target.wants" in (ROOT / "notifier/meson.build").read_text()
+    assert "notifier" not in (ROOT / "packaging/preset/90-streamsight.preset").read_text()
