@@ -2,14 +2,13 @@
 
 #include "assertion.h"
 
-#include <openssl/crypto.h>
-#include <openssl/rand.h>
 #include <string.h>
 #include <time.h>
 
 #include "database.h"
 #include "handlers.h"
 #include "jws.h"
+#include "token.h"
 #include "value.h"
 
 #define JTI_MIN        22U /* 128 bits in base64url */
@@ -92,25 +91,6 @@ static int device_key(Request *request, const char *device, EVP_PKEY **ret) {
         return r == -EBADMSG ? -EIO : r;
 }
 
-/* "ssd_" tells scanners for leaked secrets, and people, what it is. */
-static int make_token(Request *request, const char **ret) {
-        uint8_t random[32];
-        _cleanup_free_ char *text = NULL;
-        char *token;
-        int r;
-
-        if (RAND_bytes(random, sizeof(random)) != 1)
-                return -EIO;
-        r = base64url_encode(random, sizeof(random), &text);
-        OPENSSL_cleanse(random, sizeof(random));
-        if (r < 0)
-                return r;
-        if (asprintf(&token, "ssd_%s", text) < 0 || !request_keep(request, token))
-                return -ENOMEM;
-        *ret = token;
-        return 0;
-}
-
 static int issue(Request *request, const Assertion *assertion) {
         _cleanup_(PQclearp) PGresult *result = NULL;
         const char *token;
@@ -122,7 +102,7 @@ static int issue(Request *request, const Assertion *assertion) {
         time_t end = (time_t) assertion->expires + ASSERTION_SKEW;
         if (!gmtime_r(&end, &tm) || strftime(kept_until, sizeof(kept_until), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
                 return -EINVAL;
-        r = make_token(request, &token);
+        r = token_make(request, "ssd", &token);
         if (r < 0)
                 return r;
         const char *const parameters[] = { assertion->device, assertion->jti, kept_until, token,

@@ -9,7 +9,7 @@
 #include "log.h"
 
 #define PARAMETERS_MAX 16U
-#define PREPARED_MAX   16U
+#define PREPARED_MAX   64U
 
 typedef struct Database {
         PGconn *connection;
@@ -162,6 +162,24 @@ int database_call(Request *request, const char *function, const char *const *par
                 log_error("api.%s failed: SQLSTATE %s: %s", function, state ?: "none",
                           PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) ?: "unexpected result");
         return request_problem(request, problem);
+}
+
+int database_maintain(const Context *context) {
+        _cleanup_(PQclearp) PGresult *result = NULL;
+        Database *database = database_of_thread();
+        int r;
+
+        if (!database)
+                return -ENOMEM;
+        r = database_try(database, context->settings.database, "maintain", NULL, 0, &result);
+        if (r == -ECONNRESET)
+                r = database_try(database, context->settings.database, "maintain", NULL, 0, &result);
+        if (r >= 0 && PQresultStatus(result) != PGRES_TUPLES_OK)
+                r = log_warning_errno(EIO, "Maintaining the database failed: %s",
+                                      PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) ?: "no result");
+        /* Not used for an hour: no need to keep it. */
+        database_close(database);
+        return r;
 }
 
 const char *database_text(const PGresult *result, const char *column) {

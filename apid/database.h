@@ -16,5 +16,8 @@ DEFINE_CLEANUP(PGresult *, PQclearp, PQclear)
 int database_call(Request *request, const char *function, const char *const *parameters, size_t n_parameters,
                   PGresult **ret) _must_check_;
 
+/* api.maintain(), with this thread's connection. Failures are logged. */
+int database_maintain(const Context *context) _must_check_;
+
 /* A column of the one row; "" if NULL. */
 const char *database_text(const PGresult *result, const char *column);

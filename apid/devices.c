@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#include <ctype.h>
 #include <openssl/evp.h>
 #include <string.h>
 #include <time.h>
 
 #include "assertion.h"
+#include "code.h"
 #include "database.h"
 #include "handlers.h"
 #include "jws.h"
@@ -15,16 +15,11 @@
 #define CODE_MAX     64U
 #define HOSTNAME_MAX 255U
 
-/* What a person may add or change while copying a code: case, and anything that is no letter or digit. */
 static char *normalise_code(Request *request, const char *code) {
-        char *copy = request_keep(request, strdup(code)), *out = copy;
+        char *copy = request_keep(request, strdup(code));
 
-        if (!copy)
-                return NULL;
-        for (const char *p = code; *p; p++)
-                if (isascii((unsigned char) *p) && isalnum((unsigned char) *p))
-                        *out++ = (char) toupper((unsigned char) *p);
-        *out = '\0';
+        if (copy)
+                code_normalise(copy);
         return copy;
 }
 

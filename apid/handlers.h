@@ -22,6 +22,18 @@ int handle_recording_finish(Request *request);
 int handle_segment_offer(Request *request);
 int handle_segment_complete(Request *request);
 
+/* login.c */
+int handle_login(Request *request);
+int handle_totp(Request *request);
+int handle_session(Request *request);
+int handle_logout(Request *request);
+int handle_logout_everywhere(Request *request);
+
+/* enrolment.c */
+int handle_invitation(Request *request);
+int handle_totp_confirm(Request *request);
+int handle_password(Request *request);
+
 /* viewings.c */
 int handle_recordings_list(Request *request);
 int handle_segments_list(Request *request);

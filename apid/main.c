@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
+#include "database.h"
 #include "main.h"
 #include "names.h"
 #include "server.h"
@@ -78,9 +79,43 @@ static int load_configuration(Context *context, const char *path) {
         return 0;
 }
 
+/* What logins need beside the database. Without it devices are served as ever. */
+static int load_sessions(Context *context) {
+        const Settings *settings = &context->settings;
+        _cleanup_free_ char *error = NULL;
+        int r;
+
+        if (!settings->redis) {
+                log_notice("Nobody can log in: [Sessions] Redis= is not set");
+                return 0;
+        }
+        r = redis_server_init(&context->redis, settings->redis, settings->redis_ca_file);
+        if (r < 0)
+                return log_error_errno(
+                                r,
+                                "[Sessions] Redis= must be host:port, and RedisCAFile= certificates in PEM: %m");
+        strcpy(context->redis.user, settings->redis_user ?: "");
+        if ((r = settings_read_redis_password(settings, context->redis.password,
+                                              sizeof(context->redis.password), &error)) < 0 ||
+            (r = settings_read_session_keys(settings, context->session_keys, &context->n_session_keys,
+                                            &error)) < 0)
+                return log_error_errno(r, "%s", error ?: "out of memory");
+        return 0;
+}
+
 static void context_done(Context *context) {
         settings_done(&context->settings);
+        redis_server_done(&context->redis);
         OPENSSL_cleanse(context, sizeof(*context));
+}
+
+/* Until a signal comes: what the database wants done now and then. */
+static void keep_maintained(const Context *context, const sigset_t *signals) {
+        for (;;) {
+                const struct timespec pause = { .tv_sec = database_maintain(context) >= 0 ? 3600 : 60 };
+                if (sigtimedwait(signals, NULL, &pause) >= 0 || errno != EAGAIN)
+                        return;
+        }
 }
 
 static int run(int argc, char *argv[]) {
@@ -88,7 +123,7 @@ static int run(int argc, char *argv[]) {
         _cleanup_(server_freep) Server *server = NULL;
         const char *config = STREAMSIGHT_APID_CONFIG;
         sigset_t signals;
-        int r, number;
+        int r;
 
         r = parse_arguments(argc, argv, &config);
         if (r <= 0)
@@ -97,6 +132,9 @@ static int run(int argc, char *argv[]) {
         if (r < 0)
                 return r;
         r = load_configuration(&context, config);
+        if (r < 0)
+                return r;
+        r = load_sessions(&context);
         if (r < 0)
                 return r;
 
@@ -119,7 +157,7 @@ static int run(int argc, char *argv[]) {
         sd_notify(false, "READY=1");
         log_info("Listening on %s", context.settings.listen);
 
-        sigwait(&signals, &number);
+        keep_maintained(&context, &signals);
         sd_notify(false, "STOPPING=1");
         server = server_drain(server);
         return 0;

@@ -123,7 +123,8 @@ int request_problem_full(Request *request, Problem problem, json_t *extra, const
         r = reply(request, info->status, "application/problem+json", text, false);
         if (r < 0)
                 return r;
-        if (info->status == MHD_HTTP_UNAUTHORIZED && request->route && request->route->auth == AUTH_TOKEN)
+        if (info->status == MHD_HTTP_UNAUTHORIZED && request->route &&
+            (request->route->auth == AUTH_TOKEN || request->route->auth == AUTH_USER))
                 r = request_add_header(request, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
                                        "Bearer realm=\"streamsight\", error=\"invalid_token\"");
         else if (info->status == MHD_HTTP_SERVICE_UNAVAILABLE)

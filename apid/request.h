@@ -10,6 +10,7 @@
 
 #include "cleanup.h"
 #include "problem.h"
+#include "redis.h"
 #include "settings.h"
 
 #define REQUEST_BODY_MAX 65536U
@@ -18,6 +19,9 @@
 typedef struct Context {
         Settings settings;
         uint8_t master_key[MASTER_KEY_SIZE];
+        uint8_t session_keys[SESSION_KEYS_MAX][SESSION_KEY_SIZE]; /* the first signs */
+        size_t n_session_keys;                                    /* 0: nobody can log in */
+        RedisServer redis;
 } Context;
 
 typedef struct Request Request;
@@ -29,7 +33,10 @@ typedef int (*Handler)(Request *request);
 
 typedef enum Auth {
         AUTH_NONE,
-        AUTH_TOKEN, /* a bearer token must be there; the procedure called with it decides what it is worth */
+        AUTH_PAGE,  /* none, but no other site's page may ask */
+        AUTH_TOKEN, /* a device's bearer token must be there; the procedure called with it decides what it is
+                       worth */
+        AUTH_USER,  /* a session; likewise */
 } Auth;
 
 typedef struct Route {
@@ -37,6 +44,7 @@ typedef struct Route {
         const char *path; /* {uuid} and {number} match a value of that kind */
         Auth auth;
         Handler handler;
+        bool slow; /* hashes a password: on the workers, see server.c */
 } Route;
 
 #define ROUTE_VALUES_MAX 2U
@@ -46,7 +54,8 @@ struct Request {
         struct MHD_Connection *connection;
         const Route *route;
         char *values[ROUTE_VALUES_MAX]; /* what {…} stood for, in order */
-        const char *token;              /* AUTH_TOKEN: as sent; must not be logged */
+        const char *token;              /* of the device or session; must not be logged */
+        const char *account;            /* AUTH_USER: id */
         char *body;                     /* with a NUL after body_size bytes */
         size_t body_size, body_allocated;
         bool body_too_large;
@@ -57,6 +66,8 @@ struct Request {
         size_t n_kept;
         struct MHD_Response *response;
         unsigned status;
+        bool handled; /* by the workers, with result */
+        int result;
 };
 
 typedef enum FieldType {

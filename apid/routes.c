@@ -7,6 +7,7 @@
 
 #include "database.h"
 #include "handlers.h"
+#include "session.h"
 #include "value.h"
 
 #define TOKEN_MAX    256U
@@ -21,9 +22,17 @@ static const Route routes[] = {
         { "POST", "/v1/recordings/{uuid}/segments", AUTH_TOKEN, handle_segment_offer },
         { "POST", "/v1/recordings/{uuid}/segments/{number}/complete", AUTH_TOKEN, handle_segment_complete },
         { "POST", "/v1/recordings/{uuid}/finish", AUTH_TOKEN, handle_recording_finish },
-        { "GET", "/v1/recordings", AUTH_TOKEN, handle_recordings_list },
-        { "GET", "/v1/recordings/{uuid}/segments", AUTH_TOKEN, handle_segments_list },
-        { "POST", "/v1/segments/{uuid}/url", AUTH_TOKEN, handle_segment_url },
+        { "POST", "/v1/auth/login", AUTH_PAGE, handle_login, .slow = true },
+        { "POST", "/v1/auth/totp", AUTH_PAGE, handle_totp },
+        { "POST", "/v1/auth/invitation", AUTH_PAGE, handle_invitation, .slow = true },
+        { "POST", "/v1/auth/totp/confirm", AUTH_PAGE, handle_totp_confirm },
+        { "GET", "/v1/auth/session", AUTH_USER, handle_session },
+        { "POST", "/v1/auth/password", AUTH_USER, handle_password, .slow = true },
+        { "POST", "/v1/auth/logout", AUTH_USER, handle_logout },
+        { "POST", "/v1/auth/logout-everywhere", AUTH_USER, handle_logout_everywhere },
+        { "GET", "/v1/recordings", AUTH_USER, handle_recordings_list },
+        { "GET", "/v1/recordings/{uuid}/segments", AUTH_USER, handle_segments_list },
+        { "POST", "/v1/segments/{uuid}/url", AUTH_USER, handle_segment_url },
 };
 
 int handle_health(Request *request) {
@@ -94,6 +103,19 @@ static int read_token(Request *request) {
         return 0;
 }
 
+static int authenticate(Request *request) {
+        switch (request->route->auth) {
+        case AUTH_PAGE:
+                return session_check_origin(request);
+        case AUTH_TOKEN:
+                return read_token(request);
+        case AUTH_USER:
+                return session_authenticate(request);
+        default:
+                return 0;
+        }
+}
+
 static int method_not_allowed(Request *request, const char *allow) {
         int r;
 
@@ -113,7 +135,7 @@ int route_request(Request *request, const char *method, const char *path) {
                         return r;
                 if (r > 0 && strcmp(method, routes[i].method) == 0) {
                         request->route = &routes[i];
-                        return routes[i].auth == AUTH_TOKEN ? read_token(request) : 0;
+                        return authenticate(request);
                 }
                 if (r > 0) {
                         size_t length = strlen(allow);

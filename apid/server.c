@@ -11,11 +11,14 @@
 #include "log.h"
 #include "routes.h"
 #include "value.h"
+#include "workers.h"
 
 #define CONNECTIONS_MAX    1024U
 #define CONNECTION_SECONDS 75U /* idle; the gateway keeps connections open */
 #define CONNECTION_MEMORY  (32U * 1024U)
 #define DISCARD_MAX        (1024U * 1024U)
+
+#define LOGINS_WAITING_MAX 32U /* some 2 s of them for each core */
 
 #define DRAIN_MS_MAX   8000 /* systemd's patience is longer */
 #define DRAIN_MS_QUIET 300  /* without any request under way */
@@ -23,6 +26,7 @@
 struct Server {
         const Context *context;
         struct MHD_Daemon *daemon;
+        Workers *workers;
         int listen_fd;
         atomic_bool draining;
         atomic_uint under_way;
@@ -103,6 +107,15 @@ static enum MHD_Result begin(Server *server, struct MHD_Connection *connection, 
         return MHD_YES;
 }
 
+/* On one of the workers, each of which has connections of its own to database and Redis. */
+static void handle_slowly(void *item) {
+        Request *request = item;
+
+        request->result = request->route->handler(request);
+        request->handled = true;
+        MHD_resume_connection(request->connection);
+}
+
 static enum MHD_Result handle(void *userdata, struct MHD_Connection *connection, const char *path,
                               const char *method, const char *version _unused_, const char *data,
                               size_t *size, void **state) {
@@ -126,7 +139,16 @@ static enum MHD_Result handle(void *userdata, struct MHD_Connection *connection,
                 return answer(server, request, -EBADMSG);
         if (request->body_too_large)
                 return answer(server, request, request_problem(request, PROBLEM_BODY_TOO_LARGE));
-        return answer(server, request, request->route->handler(request));
+        if (request->handled)
+                return answer(server, request, request->result);
+        if (!request->route->slow)
+                return answer(server, request, request->route->handler(request));
+        if (!workers_reserve(server->workers))
+                return answer(server, request, request_problem(request, PROBLEM_LOGIN_BUSY));
+        /* handle() is called again when handle_slowly() is done. */
+        MHD_suspend_connection(connection);
+        workers_submit(server->workers, request);
+        return MHD_YES;
 }
 
 static void completed(void *userdata, struct MHD_Connection *connection _unused_, void **state,
@@ -169,9 +191,14 @@ int server_new(Server **ret, const Context *context) {
         r = listen_open(context->settings.listen, &server->listen_fd);
         if (r < 0)
                 return r;
+        r = workers_new(&server->workers, (unsigned) context->settings.login_workers, LOGINS_WAITING_MAX,
+                        handle_slowly);
+        if (r < 0)
+                return r;
         server->daemon = MHD_start_daemon(
-                        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-                        handle, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
+                        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME |
+                                        MHD_USE_ERROR_LOG,
+                        0, NULL, NULL, handle, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
                         MHD_OPTION_LISTEN_SOCKET, server->listen_fd, MHD_OPTION_THREAD_POOL_SIZE,
                         (unsigned) context->settings.workers, MHD_OPTION_NOTIFY_COMPLETED, completed, server,
                         MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
@@ -187,6 +214,8 @@ int server_new(Server **ret, const Context *context) {
 Server *server_free(Server *server) {
         if (!server)
                 return NULL;
+        /* First, as the library must have no suspended connection when it stops. */
+        workers_free(server->workers);
         if (server->daemon)
                 MHD_stop_daemon(server->daemon); /* closes the listening socket, if it still has it */
         else

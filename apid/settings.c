@@ -9,10 +9,15 @@
 #include <sys/stat.h>
 
 #include "config.h"
+#include "password.h"
 
 #define WORKERS_DEFAULT 4
 #define WORKERS_MAX     64
 #define STRING_MAX      1024
+#define IDLE_DEFAULT    1800
+#define IDLE_MAX        43200 /* as long as a session can last */
+#define LOGIN_DEFAULT   2
+#define LOGIN_MAX       16
 
 static int fail(char **ret_error, int r, const char *format, ...) _printf_(3, 4);
 
@@ -34,6 +39,16 @@ int settings_load(Settings *settings, const char *path, char **ret_error) {
                 { "Database", "ConnectionString", config_parse_string, STRING_MAX, &settings->database },
                 { "Admin", "ConnectionString", config_parse_string, STRING_MAX, &settings->admin_database },
                 { "Keys", "MasterKeyFile", config_parse_string, STRING_MAX, &settings->master_key_file },
+                { "Sessions", "Redis", config_parse_string, STRING_MAX, &settings->redis },
+                { "Sessions", "RedisCAFile", config_parse_string, STRING_MAX, &settings->redis_ca_file },
+                { "Sessions", "RedisUser", config_parse_string, 64, &settings->redis_user },
+                { "Sessions", "RedisPasswordFile", config_parse_string, STRING_MAX,
+                  &settings->redis_password_file },
+                { "Sessions", "KeyFile", config_parse_string, STRING_MAX, &settings->session_key_file },
+                { "Sessions", "IdleSeconds", config_parse_uint, IDLE_MAX, &settings->idle_seconds },
+                { "Login", "PasswordIterations", config_parse_uint, PASSWORD_ITERATIONS_MAX,
+                  &settings->password_iterations },
+                { "Login", "Workers", config_parse_uint, LOGIN_MAX, &settings->login_workers },
         };
         int r;
 
@@ -42,6 +57,15 @@ int settings_load(Settings *settings, const char *path, char **ret_error) {
                 return r;
         if (settings->workers == 0)
                 settings->workers = WORKERS_DEFAULT;
+        if (settings->idle_seconds == 0)
+                settings->idle_seconds = IDLE_DEFAULT;
+        if (settings->login_workers == 0)
+                settings->login_workers = LOGIN_DEFAULT;
+        if (settings->password_iterations == 0)
+                settings->password_iterations = PASSWORD_ITERATIONS_MIN;
+        if (settings->password_iterations < PASSWORD_ITERATIONS_MIN)
+                return fail(ret_error, -ERANGE, "%s: [Login] PasswordIterations= must be at least %u", path,
+                            PASSWORD_ITERATIONS_MIN);
         if (settings->public_url) {
                 size_t length = strlen(settings->public_url);
                 if (strncmp(settings->public_url, "https://", 8) != 0 || length < 9 ||
@@ -58,42 +82,99 @@ void settings_done(Settings *settings) {
         free(settings->database);
         free(settings->admin_database);
         free(settings->master_key_file);
+        free(settings->redis);
+        free(settings->redis_ca_file);
+        free(settings->redis_user);
+        free(settings->redis_password_file);
+        free(settings->session_key_file);
         *settings = (Settings){};
+}
+
+/* Reads a file that must be a secret: named by the administrator, else a credential. Returns its size, 0 if
+ * there is none. */
+static ssize_t read_secret(const char *file, const char *credential, const char *what, void *ret,
+                           size_t size, char **ret_error) {
+        const char *directory = getenv("CREDENTIALS_DIRECTORY");
+        _cleanup_free_ char *path = NULL;
+        struct stat st;
+
+        if (!file && !directory)
+                return 0;
+        if (file)
+                path = strdup(file);
+        else if (asprintf(&path, "%s/%s", directory, credential) < 0)
+                path = NULL;
+        if (!path)
+                return -ENOMEM;
+        if (!file && access(path, F_OK) < 0 && errno == ENOENT)
+                return 0;
+
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return fail(ret_error, -errno, "The %s cannot be read from %s: %s", what, path,
+                            strerror(errno));
+        if (!S_ISREG(st.st_mode) || (st.st_mode & S_IRWXO) != 0)
+                return fail(ret_error, -EPERM,
+                            "The %s %s must be a file that others cannot read: chmod o= it", what, path);
+        ssize_t n = read(fd, ret, size);
+        if (n < 0)
+                return fail(ret_error, -errno, "The %s cannot be read from %s: %s", what, path,
+                            strerror(errno));
+        return n > 0 ? n : fail(ret_error, -EINVAL, "The %s %s is empty", what, path);
 }
 
 int settings_read_master_key(const Settings *settings, uint8_t ret[static MASTER_KEY_SIZE],
                              char **ret_error) {
-        const char *directory = getenv("CREDENTIALS_DIRECTORY");
-        _cleanup_free_ char *path = NULL;
         uint8_t key[MASTER_KEY_SIZE + 1];
-        struct stat st;
 
-        if (settings->master_key_file)
-                path = strdup(settings->master_key_file);
-        else if (!directory)
+        ssize_t n = read_secret(settings->master_key_file, "master-key", "master key", key, sizeof(key),
+                                ret_error);
+        if (n == 0)
                 return fail(ret_error, -ENOENT,
                             "There is no master key: pass the credential \"master-key\" (systemd's LoadCredential=) or set "
                             "[Keys] MasterKeyFile=");
-        else if (asprintf(&path, "%s/master-key", directory) < 0)
-                path = NULL;
-        if (!path)
-                return -ENOMEM;
-
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        if (fd < 0 || fstat(fd, &st) < 0)
-                return fail(ret_error, -errno, "The master key cannot be read from %s: %s", path,
-                            strerror(errno));
-        if (!S_ISREG(st.st_mode) || (st.st_mode & S_IRWXO) != 0)
-                return fail(ret_error, -EPERM,
-                            "The master key %s must be a file that others cannot read: chmod o= it", path);
-        ssize_t n = read(fd, key, sizeof(key));
-        if (n != MASTER_KEY_SIZE) {
-                OPENSSL_cleanse(key, sizeof(key));
-                return fail(ret_error, -EINVAL,
-                            "The master key %s must be exactly 32 random bytes: head -c 32 /dev/urandom makes one",
-                            path);
-        }
-        memcpy(ret, key, MASTER_KEY_SIZE);
+        if (n < 0 && n != -EINVAL)
+                return (int) n;
+        if (n == MASTER_KEY_SIZE)
+                memcpy(ret, key, MASTER_KEY_SIZE);
         OPENSSL_cleanse(key, sizeof(key));
+        if (n == MASTER_KEY_SIZE)
+                return 0;
+        free(*ret_error);
+        return fail(ret_error, -EINVAL,
+                    "The master key must be exactly 32 random bytes: head -c 32 /dev/urandom makes one");
+}
+
+int settings_read_session_keys(const Settings *settings,
+                               uint8_t ret[static SESSION_KEYS_MAX][SESSION_KEY_SIZE], size_t *ret_n,
+                               char **ret_error) {
+        uint8_t keys[SESSION_KEYS_MAX * SESSION_KEY_SIZE + 1];
+
+        ssize_t n = read_secret(settings->session_key_file, "session-keys", "file of session keys", keys,
+                                sizeof(keys), ret_error);
+        if (n < 0)
+                return (int) n;
+        if (n == SESSION_KEY_SIZE || n == 2 * SESSION_KEY_SIZE) {
+                memcpy(ret, keys, (size_t) n);
+                *ret_n = (size_t) n / SESSION_KEY_SIZE;
+                OPENSSL_cleanse(keys, sizeof(keys));
+                return 0;
+        }
+        OPENSSL_cleanse(keys, sizeof(keys));
+        return fail(ret_error, -EINVAL,
+                    "[Sessions] KeyFile= or the credential \"session-keys\" must have 32 random bytes, or 64 for two keys of "
+                    "which the first signs");
+}
+
+int settings_read_redis_password(const Settings *settings, char *ret, size_t size, char **ret_error) {
+        ssize_t n = read_secret(settings->redis_password_file, "redis-password", "password for Redis", ret,
+                                size, ret_error);
+
+        if (n < 0)
+                return (int) n;
+        if ((size_t) n == size)
+                return fail(ret_error, -E2BIG, "The password for Redis has at most %zu bytes", size - 1);
+        ret[n] = '\0';
+        ret[strcspn(ret, "\n")] = '\0';
         return 0;
 }

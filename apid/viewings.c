@@ -27,9 +27,10 @@ static int split_cursor(Request *request, const char *cursor, const char **ret_t
 }
 
 int handle_recordings_list(Request *request) {
-        enum { DEVICE, FROM, TO, AFTER, LIMIT, _N };
+        enum { DEVICE, EMPLOYEE, FROM, TO, AFTER, LIMIT, _N };
         Field fields[_N] = {
                 [DEVICE] = { "device", FIELD_UUID },
+                [EMPLOYEE] = { "employee", FIELD_UUID },
                 [FROM] = { "from", FIELD_TIME },
                 [TO] = { "to", FIELD_TIME },
                 [AFTER] = { "after", FIELD_TEXT, .maximum = 100 },
@@ -47,6 +48,7 @@ int handle_recordings_list(Request *request) {
         const char *const parameters[] = {
                 request->token,
                 fields[DEVICE].parameter,
+                fields[EMPLOYEE].parameter,
                 fields[FROM].parameter,
                 fields[TO].parameter,
                 cursor_time,

@@ -4,8 +4,10 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <openssl/crypto.h>
 #include <stdarg.h>
 #include <string.h>
+#include <termios.h>
 
 #include "value.h"
 
@@ -143,4 +145,32 @@ int admin_check_uint(const char *what, const char *value, uint64_t maximum) {
                 return admin_fail(EINVAL, "%s must be a number from 1 to %" PRIu64 ", not \"%s\"", what,
                                   maximum, value);
         return 0;
+}
+
+int admin_read_line(const char *what, bool hidden, char *ret, size_t size) {
+        struct termios before, silent;
+        bool typed = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
+        char line[2048];
+
+        if (typed)
+                fprintf(stderr, "%s: ", what);
+        if (typed && hidden) {
+                silent = before;
+                silent.c_lflag &= ~(tcflag_t) ECHO;
+                tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+        }
+        bool got = fgets(line, sizeof(line), stdin);
+        if (typed && hidden) {
+                tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+                fputc('\n', stderr);
+        }
+        if (got)
+                line[strcspn(line, "\n")] = '\0';
+        bool good = got && value_is_text(line, size - 1);
+        if (good)
+                strcpy(ret, line);
+        OPENSSL_cleanse(line, sizeof(line));
+        return good ? 0
+                    : admin_fail(EINVAL, "%s must be one line of 1 to %zu bytes on standard input", what,
+                                 size - 1);
 }

@@ -25,6 +25,8 @@ typedef enum Option {
         OPTION_FRAMES_PER_SECOND,
         OPTION_JPEG_QUALITY,
         OPTION_SEGMENT_SECONDS,
+        OPTION_EMAIL,
+        OPTION_ROLE,
         _OPTION_MAX,
 } Option;
 
@@ -42,7 +44,12 @@ int command_company_create(Admin *admin);
 int command_bucket_set(Admin *admin);
 int command_policy_set(Admin *admin);
 int command_enrolment_code_create(Admin *admin);
-int command_viewer_token_create(Admin *admin);
+int command_user_create(Admin *admin);
+int command_user_accept(Admin *admin);
+int command_user_invite(Admin *admin);
+int command_user_disable(Admin *admin);
+int command_user_list(Admin *admin);
+int command_audit_verify(Admin *admin);
 int command_device_list(Admin *admin);
 int command_device_revoke(Admin *admin);
 int command_recording_list(Admin *admin);
@@ -57,6 +64,10 @@ int admin_query(Admin *admin, const char *sql, const char *const *parameters, si
 
 /* Statements without parameters, more than one if need be. */
 int admin_execute(Admin *admin, const char *sql) _must_check_;
+
+/* One line of standard input, of at most size - 1 bytes, after a prompt if somebody types it; without echo
+ * if hidden. what says what it is, for the error. */
+int admin_read_line(const char *what, bool hidden, char *ret, size_t size) _must_check_;
 
 /* For commands that make one thing: its first column alone as text, or the row as a JSON object. */
 int admin_print_one(Admin *admin, const PGresult *result);

@@ -3,9 +3,7 @@
 /* Companies: what they are called, what they record, and where to. */
 
 #include <openssl/crypto.h>
-#include <openssl/rand.h>
 #include <string.h>
-#include <termios.h>
 
 #include "admin.h"
 #include "value.h"
@@ -74,39 +72,14 @@ int command_policy_set(Admin *admin) {
         return admin_print_one(admin, result);
 }
 
-/* One line; without echo if somebody types it. */
-static int read_secret(char ret[static SECRET_PLAIN_MAX + 2]) {
-        struct termios before, silent;
-        bool typed = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
-
-        if (typed) {
-                fputs("Secret access key: ", stderr);
-                silent = before;
-                silent.c_lflag &= ~(tcflag_t) ECHO;
-                tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
-        }
-        bool got = fgets(ret, SECRET_PLAIN_MAX + 2, stdin);
-        if (typed) {
-                tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-                fputc('\n', stderr);
-        }
-        if (got)
-                ret[strcspn(ret, "\n")] = '\0';
-        if (!got || !value_is_text(ret, SECRET_PLAIN_MAX))
-                return admin_fail(EINVAL,
-                                  "The secret key must be one line of 1 to %u bytes on standard input",
-                                  SECRET_PLAIN_MAX);
-        return 0;
-}
-
 /* The secret under the master key as PostgreSQL takes a bytea: "\x…". */
 static int seal(const uint8_t *key, const char *bucket_id, char ret[static 2 * SECRET_STORED_MAX + 3]) {
-        char secret[SECRET_PLAIN_MAX + 2];
+        char secret[SECRET_PLAIN_MAX + 1];
         uint8_t stored[SECRET_STORED_MAX];
         size_t size;
         int r;
 
-        r = read_secret(secret);
+        r = admin_read_line("Secret access key", true, secret, sizeof(secret));
         if (r < 0)
                 return r;
         r = secret_seal(key, bucket_id, secret, stored, &size);

@@ -2,51 +2,22 @@
 
 /* Who may join and look on, and what there is. */
 
-#include <openssl/crypto.h>
-#include <openssl/rand.h>
-#include <string.h>
-
 #include "admin.h"
-#include "jws.h"
-#include "value.h"
+#include "code.h"
 
-#define TTL_MAX      (UINT64_C(400) * 24 * 60 * 60)
-#define CODE_GROUPS  5
-#define CODE_LETTERS 4
-
-/* Five groups of four of 31 characters, none of which looks like another: 99 bits. plain is without dashes.
- */
-static int make_code(char ret_code[static CODE_GROUPS * (CODE_LETTERS + 1)],
-                     char ret_plain[static CODE_GROUPS * CODE_LETTERS + 1]) {
-        static const char letters[] = "ABCDEFGHJKMNPQRSTUVWXYZ23456789";
-        const unsigned n_letters = sizeof(letters) - 1;
-        char *code = ret_code, *plain = ret_plain;
-
-        for (int i = 0; i < CODE_GROUPS * CODE_LETTERS;) {
-                uint8_t byte;
-                if (RAND_bytes(&byte, 1) != 1)
-                        return -EIO;
-                if (byte >= 256 / n_letters * n_letters)
-                        continue;
-                if (i > 0 && i % CODE_LETTERS == 0)
-                        *code++ = '-';
-                *code++ = *plain++ = letters[byte % n_letters];
-                i++;
-        }
-        *code = *plain = '\0';
-        return 0;
-}
+#define TTL_MAX     (UINT64_C(400) * 24 * 60 * 60)
+#define CODE_GROUPS 5 /* 99 bits */
 
 int command_enrolment_code_create(Admin *admin) {
         const char *company = admin->options[OPTION_COMPANY], *ttl = admin->options[OPTION_TTL] ?: "86400";
-        char code[CODE_GROUPS * (CODE_LETTERS + 1)], plain[CODE_GROUPS * CODE_LETTERS + 1];
+        char code[CODE_SIZE(CODE_GROUPS)], plain[CODE_PLAIN(CODE_GROUPS)];
         _cleanup_(PQclearp) PGresult *result = NULL;
         int r;
 
         if ((r = admin_check_uuid("--company", company)) < 0 ||
             (r = admin_check_uint("--ttl", ttl, TTL_MAX)) < 0)
                 return r;
-        if (make_code(code, plain) < 0)
+        if (code_make(CODE_GROUPS, code, plain) < 0)
                 return admin_fail(EIO, "There is no randomness");
         const char *const parameters[] = { company, code, plain, ttl };
         r = admin_query(admin,
@@ -56,32 +27,6 @@ int command_enrolment_code_create(Admin *admin) {
                         " noted AS (INSERT INTO streamsight.audit (company_id, actor, action)"
                         "           SELECT company_id, 'administrator', 'enrolment_code.create' FROM made)"
                         "SELECT $2::text AS code, company_id, streamsight.rfc3339(expires_at) AS expires_at FROM made",
-                        parameters, ELEMENTSOF(parameters), &result);
-        return r < 0 ? r : admin_print_one(admin, result);
-}
-
-int command_viewer_token_create(Admin *admin) {
-        const char *company = admin->options[OPTION_COMPANY], *ttl = admin->options[OPTION_TTL] ?: "3600";
-        _cleanup_(PQclearp) PGresult *result = NULL;
-        _cleanup_free_ char *random_text = NULL, *token = NULL;
-        uint8_t random[32];
-        int r;
-
-        if ((r = admin_check_uuid("--company", company)) < 0 ||
-            (r = admin_check_uint("--ttl", ttl, TTL_MAX)) < 0)
-                return r;
-        if (RAND_bytes(random, sizeof(random)) != 1 ||
-            base64url_encode(random, sizeof(random), &random_text) < 0 ||
-            asprintf(&token, "ssv_%s", random_text) < 0)
-                return admin_fail(EIO, "There is no randomness");
-        const char *const parameters[] = { company, token, ttl };
-        r = admin_query(admin,
-                        "WITH made AS (INSERT INTO streamsight.viewer_token (company_id, token_sha256, expires_at)"
-                        " VALUES ($1, sha256(convert_to($2, 'UTF8')), now() + $3::bigint * interval '1 second')"
-                        " RETURNING company_id, id, expires_at),"
-                        " noted AS (INSERT INTO streamsight.audit (company_id, actor, action, subject_id)"
-                        "           SELECT company_id, 'administrator', 'viewer_token.create', id FROM made)"
-                        "SELECT $2::text AS token, id, company_id, streamsight.rfc3339(expires_at) AS expires_at FROM made",
                         parameters, ELEMENTSOF(parameters), &result);
         return r < 0 ? r : admin_print_one(admin, result);
 }

@@ -28,6 +28,8 @@ static const struct option long_options[] = {
                                        OPTION_FRAMES_PER_SECOND },
         [OPTION_JPEG_QUALITY] = { "jpeg-quality", required_argument, NULL, OPTION_JPEG_QUALITY },
         [OPTION_SEGMENT_SECONDS] = { "segment-seconds", required_argument, NULL, OPTION_SEGMENT_SECONDS },
+        [OPTION_EMAIL] = { "email", required_argument, NULL, OPTION_EMAIL },
+        [OPTION_ROLE] = { "role", required_argument, NULL, OPTION_ROLE },
         { "config", required_argument, NULL, 'c' },
         { "json", no_argument, NULL, 'j' },
         { "help", no_argument, NULL, 'h' },
@@ -58,8 +60,18 @@ static const Command commands[] = {
         { "enrolment-code", "create", NULL, BIT(OPTION_COMPANY), BIT(OPTION_TTL),
           command_enrolment_code_create,
           "Make a code with which one device can join (a day if --ttl does not say)" },
-        { "viewer-token", "create", NULL, BIT(OPTION_COMPANY), BIT(OPTION_TTL), command_viewer_token_create,
-          "Make a token for viewing a company's recordings (an hour)" },
+        { "user", "create", "NAME", BIT(OPTION_COMPANY) | BIT(OPTION_EMAIL) | BIT(OPTION_ROLE),
+          BIT(OPTION_TTL), command_user_create,
+          "Add somebody who logs in; prints the invitation to choose a password with (three days)" },
+        { "user", "invite", "ID", 0, BIT(OPTION_TTL), command_user_invite,
+          "Invite somebody anew who has lost password or authenticator; both end at once" },
+        { "user", "accept", NULL, 0, 0, command_user_accept,
+          "Choose password and authenticator here; reads invitation, password and code from standard input" },
+        { "user", "disable", "ID", 0, 0, command_user_disable,
+          "Let somebody log in no more, and end their sessions" },
+        { "user", "list", NULL, 0, BIT(OPTION_COMPANY), command_user_list, "List those who log in" },
+        { "audit", "verify", NULL, 0, BIT(OPTION_COMPANY), command_audit_verify,
+          "Check each company's audit trail from its beginning; prints the hash that it ends with" },
         { "device", "list", NULL, 0, BIT(OPTION_COMPANY), command_device_list, "List devices" },
         { "device", "revoke", "ID", 0, 0, command_device_revoke,
           "Take a device out of service, at once and for good" },
@@ -93,6 +105,7 @@ static void print_help(void) {
              "      --path-style            the bucket's name is in the path, not in the host's name\n"
              "      --sse=AES256|aws:kms    ask for server-side encryption\n"
              "      --recording=automatic|manual|off\n"
+             "      --role=owner|admin|manager|auditor\n"
              "  -c, --config=FILE           instead of " STREAMSIGHT_APID_CONFIG
              "; [Admin] and [Keys] are used\n"
              "      --json                  print JSON\n"

@@ -36,6 +36,12 @@ def jws(key, claims, header=None):
     return signed + "." + b64url(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
 
 
+def session_token(jwt):
+    """What the procedures take: the token within a session's JWT."""
+    payload = jwt.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sid"]
+
+
 def normalised(code):
     return "".join(c for c in code.upper() if c.isalnum())
 

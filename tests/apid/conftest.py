@@ -2,6 +2,8 @@
 
 import pytest
 
+from services.process import Process, free_port
+
 from .client import Api, Device
 
 
@@ -50,3 +52,31 @@ def device(new_device):
 @pytest.fixture(scope="module")
 def viewer(apid, company):
     return apid.viewer_token(company)
+
+
+@pytest.fixture
+def second(apid, tmp_path):
+    """Starts one more apid on the same database, which tests may stop; returns (Process, Api). changes: pairs of texts, to
+    replace in its configuration."""
+    started = []
+
+    def start(listen=None, *changes):
+        class Second:
+            port = free_port()
+            public_url = apid.public_url
+        text = apid.config_file.read_text().replace(f"Listen=127.0.0.1:{apid.port}",
+                                                    f"Listen={listen or f'127.0.0.1:{Second.port}'}")
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        config = tmp_path / f"apid{len(started)}.conf"
+        config.write_text(text)
+        process = Process("apid", [apid.program, "--config", config], log=tmp_path / "apid.log")
+        started.append(process)
+        if not listen:
+            process.wait_for_port(Second.port)
+        return process, Api(Second)
+
+    yield start
+    for process in started:
+        process.stop()

@@ -7,6 +7,8 @@ import pytest
 
 from services.process import ServiceError
 
+from .client import session_token
+
 
 @pytest.fixture
 def attack(stack, apid):
@@ -20,7 +22,7 @@ def attack(stack, apid):
 
 
 TABLES = ["company", "policy", "bucket", "device", "enrolment_code", "device_token", "assertion_jti", "recording",
-          "segment", "viewing", "viewer_token", "audit", "audit_head", "migration", "employee", "account", "recovery_code",
+          "segment", "viewing", "audit", "audit_head", "migration", "employee", "account", "recovery_code",
           "invitation", "challenge", "session", "login_failure", "decoy", "assignment", "idempotency"]
 
 
@@ -50,7 +52,9 @@ def test_only_the_procedures_can_be_executed(sql):
     assert {line.split("(")[0] for line in executable.splitlines()} == {
         "api.health", "api.maintain", "api.enroll", "api.device_key", "api.issue_device_token", "api.device_policy", "api.open_recording",
         "api.finish_signed_recording", "api.offer_signed_segment", "api.complete_segment", "api.list_recordings", "api.list_segments",
-        "api.view_segment"}
+        "api.view_segment", "api.login_parameters", "api.login_password", "api.challenge_parameters", "api.login_totp", "api.session",
+        "api.logout", "api.invitation_parameters", "api.accept_invitation", "api.confirm_totp", "api.password_parameters",
+        "api.change_password"}
     # Each runs as the owner with a search path that nobody can put anything before.
     assert sql("SELECT string_agg(proname, ',') FROM pg_proc WHERE pronamespace = 'api'::regnamespace AND (NOT prosecdef OR "
                "proowner <> 'streamsight_owner'::regrole OR "
@@ -91,7 +95,7 @@ def test_no_procedure_believes_a_forged_token(attack, sql, company, device, pres
                      f"'{device.id}', '\\x04', 's')",
                      f"complete_segment('{token}', '{recording}', 0, sha256('zero'))",
                      f"finish_signed_recording('{token}', '{recording}', 0, now(), 'x', '{device.id}', '\\x04', 's')",
-                     f"list_recordings('{token}', NULL, NULL, NULL, NULL, NULL, 10)",
+                     f"list_recordings('{token}', NULL, NULL, NULL, NULL, NULL, NULL, 10)",
                      f"list_segments('{token}', '{recording}', NULL, 10)", f"view_segment('{token}', '{segment}', NULL)"):
             answer = attack(f"{claim}SELECT * FROM api.{call}")
             assert "token_invalid" in answer, (call, answer)
@@ -106,9 +110,9 @@ def test_tokens_of_one_company_open_no_other(attack, device, new_device, other_c
                     f"SELECT api.finish_signed_recording('{stranger.token}', '{recording}', 0, now(), 'x', '{stranger.id}', "
                     f"(SELECT k FROM api.device_key('{stranger.id}') AS k), 's')")
     assert "recording_unknown" in answer
-    viewer = apid.viewer_token(other_company)
+    viewer = session_token(apid.viewer_token(other_company))
     # With a valid token of another company first, in the same transaction.
-    assert "recording_unknown" in attack(f"BEGIN; SELECT api.list_recordings('{viewer}', NULL, NULL, NULL, NULL, NULL, 9); "
+    assert "recording_unknown" in attack(f"BEGIN; SELECT api.list_recordings('{viewer}', NULL, NULL, NULL, NULL, NULL, NULL, 9); "
                                          f"SELECT api.list_segments('{viewer}', '{recording}', NULL, 9)")
 
 
@@ -148,4 +152,4 @@ def test_indexes_begin_with_the_company(sql):
                  "WHERE c.relnamespace = 'streamsight'::regnamespace AND NOT c.relispartition AND a.attname <> 'company_id'")
     assert set(others.split()) == {f"streamsight.{name}" for name in (
         "company_pkey", "device_id_key", "account_email_sha256_key", "invitation_pkey", "challenge_pkey", "session_pkey",
-        "login_failure_pkey", "device_token_pkey", "enrolment_code_pkey", "viewer_token_pkey", "migration_pkey")}
+        "login_failure_pkey", "device_token_pkey", "enrolment_code_pkey", "migration_pkey")}

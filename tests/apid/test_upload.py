@@ -54,7 +54,7 @@ def test_upload_and_view(api, stack, http, sql, device, upload, data, viewer):
     assert http.put(answer.json()["url"], data=data).status_code == 403
     assert http.delete(answer.json()["url"]).status_code == 403
     assert sql("SELECT actor, action, address FROM streamsight.audit "
-               f"WHERE subject_id = '{segments[0]['id']}'") == "viewer|segment.view|192.0.2.7"
+               f"WHERE subject_id = '{segments[0]['id']}'") == "user|segment.view|192.0.2.7"
     stored = stack.s3.owner_client().head_object(Bucket=stack.s3.bucket, Key=urllib.parse.urlsplit(url).path.split("/", 2)[2])
     assert stored["Metadata"] == {"streamsight-recording": recording, "streamsight-sequence": "0",
                                   "streamsight-statement": headers["x-amz-meta-streamsight-statement"]}

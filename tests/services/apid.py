@@ -4,6 +4,7 @@ import pathlib
 import secrets
 import subprocess
 
+from .people import User
 from .process import Process, ServiceError, free_port, private_dir, require_loopback_only
 
 DATABASE = "streamsight"
@@ -16,6 +17,13 @@ Workers=4
 
 [Database]
 ConnectionString={dsn}
+
+[Sessions]
+Redis={redis.host}:{redis.port}
+RedisCAFile={redis.ca_file}
+RedisUser={redis.user}
+RedisPasswordFile={redis.password_file}
+KeyFile={session_keys}
 
 [Keys]
 MasterKeyFile={key}
@@ -35,9 +43,10 @@ class Apid:
     public_url must be set before start(): devices' assertions name it as their audience.
     """
 
-    def __init__(self, run_dir, build_dir, postgres, public_url=None):
+    def __init__(self, run_dir, build_dir, postgres, redis, public_url=None):
         self._dir = pathlib.Path(run_dir)
         self._postgres = postgres
+        self._redis = redis
         self.program = pathlib.Path(build_dir) / "apid" / "apid"
         self.admin_program = pathlib.Path(build_dir) / "apid" / "streamsight-admin"
         self.port = free_port()
@@ -56,10 +65,13 @@ class Apid:
         key = self._dir / "master-key"
         key.touch(mode=0o600)
         key.write_bytes(secrets.token_bytes(32))
+        self.session_keys = self._dir / "session-keys"
+        self.session_keys.touch(mode=0o600)
+        self.session_keys.write_bytes(secrets.token_bytes(32))
         self._postgres.create_database(DATABASE)
         self.database_dsn = self._postgres.create_role(ROLE, DATABASE, self._dir / "passfile", "LOGIN NOINHERIT")
         self.config_file.write_text(_APID_CONF.format(port=self.port, url=self.public_url, dsn=self.database_dsn,
-                                                      key=key))
+                                                      key=key, redis=self._redis, session_keys=self.session_keys))
         self.admin_config_file.write_text(_ADMIN_CONF.format(dsn=self._postgres.owner_dsn(DATABASE), key=key))
         self.admin("migrate")
         self.run()
@@ -95,5 +107,10 @@ class Apid:
     def enrolment_code(self, company, ttl=None):
         return self.admin("enrolment-code", "create", "--company", company, *(["--ttl", ttl] if ttl else []))
 
-    def viewer_token(self, company, ttl=None):
-        return self.admin("viewer-token", "create", "--company", company, *(["--ttl", ttl] if ttl else []))
+    def user(self, company, role="owner", **arguments):
+        """Somebody new who can log in."""
+        return User(f"http://127.0.0.1:{self.port}", **arguments).invite(self, company, role).accept()
+
+    def viewer_token(self, company):
+        """The session of a new owner of the company, as "Authorization: Bearer" takes it."""
+        return self.user(company).log_in().token

@@ -15,6 +15,7 @@ from .gateway import Gateway
 from .postgres import Postgres
 from .process import free_port, private_dir, require_traversable
 from .radosgw import RadosGateway
+from .redis import Redis
 
 COMPANY = "Example Corp"
 
@@ -26,10 +27,10 @@ class Stack:
     removed again unless the with block ends with an exception. progress(name, seconds): called from worker threads,
     with None when a service begins to start and its start time when it is ready.
 
-    After start(): ca, postgres, s3, gateway, apid; company_id (which owns s3's bucket); seconds (name → start time).
+    After start(): ca, postgres, redis, s3, gateway, apid; company_id (which owns s3's bucket); seconds (name → start time).
     """
 
-    NAMES = ("postgres", "s3", "gateway", "apid", "company")
+    NAMES = ("postgres", "s3", "gateway", "redis", "apid", "company")
 
     def __init__(self, build_dir=None, run_dir=None, *, progress=None, cache=None):
         # Short, because a Unix socket's path may have 107 bytes (unix(7)).
@@ -47,7 +48,8 @@ class Stack:
         self.ca = CertificateAuthority(self.run_dir / "ca")
         self.postgres = Postgres(self.run_dir / "pg", cache)
         self.s3 = RadosGateway(self.run_dir / "s3", self.ca)
-        self.apid = Apid(self.run_dir / "apid", build_dir, self.postgres) if build_dir else None
+        self.redis = Redis(self.run_dir / "redis", self.ca)
+        self.apid = Apid(self.run_dir / "apid", build_dir, self.postgres, self.redis) if build_dir else None
         self.gateway = Gateway(self.run_dir / "gw", self.ca, self.apid.port if self.apid else free_port())
         if self.apid:
             self.apid.public_url = self.gateway.url
@@ -62,7 +64,7 @@ class Stack:
 
     def start(self, *wanted):
         """Starts the named services and what they need, in parallel; all of them without arguments."""
-        everything = self.NAMES if self.apid else self.NAMES[:3]
+        everything = self.NAMES if self.apid else self.NAMES[:4]
         futures = [self._future(name) for name in wanted or everything]
         try:
             for future in concurrent.futures.as_completed(futures):
@@ -78,7 +80,7 @@ class Stack:
             futures = list(self._started.values())
             self._started.clear()
         concurrent.futures.wait(futures)
-        for service in (self.gateway, self.apid, self.s3, self.postgres):
+        for service in (self.gateway, self.apid, self.redis, self.s3, self.postgres):
             if service:
                 service.stop()
 
@@ -118,7 +120,7 @@ class Stack:
 
     def _run(self, name, future):
         try:
-            for need in {"apid": ("postgres",), "company": ("apid", "s3")}.get(name, ()):
+            for need in {"apid": ("postgres", "redis"), "company": ("apid", "s3")}.get(name, ()):
                 self._future(need).result()
             self._progress(name, None)
             begin = time.monotonic()

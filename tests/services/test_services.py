@@ -94,7 +94,7 @@ def test_nothing_outlives_a_killed_parent(command):
     """SIGKILL, so that no clean-up of ours runs: only PR_SET_PDEATHSIG can end the daemons."""
     parent, settings = command
     daemons = children(parent.pid)
-    assert len(daemons) == 5  # postgres, mon, osd, radosgw, nginx
+    assert len(daemons) == 6  # postgres, redis, mon, osd, radosgw, nginx
     parent.kill()
     parent.wait()
     end = time.monotonic() + 20
