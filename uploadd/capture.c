@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "frame-problem.h"
 #include "log.h"
+#include "modifier-name.h"
 #include "recording.h"
 
 #define OUTPUTS_INTERVAL UINT64_C(5000000) /* µs between looks for a new display */
@@ -219,6 +220,19 @@ static CaptureOutput *answered(Capture *capture, uint32_t id) {
         return &capture->ids[id];
 }
 
+/* What a person is told of NONE. */
+static void none_text(const struct wire_frame_none *none, char *text, size_t size) {
+        char format[5], modifier[MODIFIER_NAME_MAX];
+
+        if (none->reason == WIRE_REASON_UNDECODABLE && none->format != 0) {
+                format_name(none->format, format);
+                modifier_name(none->modifier, modifier, sizeof(modifier));
+                snprintf(text, size, "its framebuffer, format %s with %s, cannot be given out", format,
+                         modifier);
+        } else
+                snprintf(text, size, "%s", reasons[none->reason].text);
+}
+
 static void set_reason(Capture *capture, uint32_t reason, uint32_t format, uint64_t modifier) {
         if (capture->reason != reason || capture->format != format || capture->modifier != modifier)
                 broker_changed(capture->uploadd->broker);
@@ -254,6 +268,7 @@ static int on_none(WireConnection *connection _unused_, const void *message, int
         Capture *capture = ((Peer *) userdata)->userdata;
         const struct wire_frame_none *none = message;
         CaptureOutput *output = answered(capture, none->output);
+        char text[160];
         uint64_t next;
 
         if (!output)
@@ -272,8 +287,8 @@ static int on_none(WireConnection *connection _unused_, const void *message, int
         recording_gap(capture->uploadd, none->output, reasons[none->reason].gap, none->format,
                       none->modifier);
         set_reason(capture, none->reason, none->format, none->modifier);
-        set_problem(capture, output->problem, output_name(capture, none->output), "%s",
-                    reasons[none->reason].text);
+        none_text(none, text, sizeof(text));
+        set_problem(capture, output->problem, output_name(capture, none->output), "%s", text);
         return 0;
 }
 

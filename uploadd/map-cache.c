@@ -12,11 +12,11 @@
 
 /* glibc's fstat() is newfstatat(), with which a path could be looked at: the sandbox knows fstat(2) only.
  * The kernel's struct is glibc's on the 64-bit architectures. */
-static int identify(int fd, MappedMemory *ret) {
+static int identify(int fd, bool keep, MappedMemory *ret) {
         static_assert(sizeof(long) == 8 && sizeof(((struct stat *) 0)->st_ino) == 8, "64 bit only");
-        struct stat st;
+        struct stat st = {};
 
-        if (syscall(SYS_fstat, fd, &st) < 0)
+        if (keep && syscall(SYS_fstat, fd, &st) < 0)
                 return -errno;
         /* st_size of a dma-buf is 0. */
         off_t size = lseek(fd, 0, SEEK_END);
@@ -56,7 +56,7 @@ int map_cache_get(MapCache *cache, int fd, bool keep, const MappedMemory **ret) 
         MappedMemory wanted, *entry;
         int r;
 
-        r = identify(fd, &wanted);
+        r = identify(fd, keep, &wanted);
         if (r < 0)
                 return r;
         wanted.used = boottime_now();

@@ -46,7 +46,7 @@ def frame_of(number, pixels):
 
 
 class Capd:
-    """Answers on frame.sock from a thread. pictures: output id → array, or a reason (int) for NONE."""
+    """Answers on frame.sock from a thread. pictures: output id → array, Scene, reason (int) or FrameNone."""
 
     def __init__(self, path, outputs=None):
         self.outputs = [output()] if outputs is None else outputs
@@ -98,15 +98,22 @@ class Capd:
     def _frame(self, number):
         picture = self.pictures[number]
         if isinstance(picture, int):
-            self._connection.send(wire.FrameNone(wire.NONE, number, picture))
+            picture = wire.FrameNone(wire.NONE, number, picture)
+        if isinstance(picture, wire.FrameNone):
+            self._connection.send(picture)
             return
-        message, data = frame_of(number, picture)
+        if isinstance(picture, numpy.ndarray):
+            message, data = frame_of(number, picture)
+            memories = [data]
+        else:
+            message, memories = picture.message(number), picture.memories
         self.change(message)
-        fd = memfd(data, self.seals)
+        fds = [memfd(data, self.seals) for data in memories]
         try:
-            self._connection.send(message, [fd] * max(message.n_fds, 1))
+            self._connection.send(message, fds if len(fds) > 1 else fds * max(message.n_fds, 1))
         finally:
-            os.close(fd)
+            for fd in fds:
+                os.close(fd)
 
 
 class Uploadd:
