@@ -39,7 +39,8 @@ INLINE uint32_t blend_channel(uint32_t below, uint32_t above, uint32_t share, ui
         return divide_255(least(above * share + below * left, 255 * 255));
 }
 
-INLINE void blend(uint32_t *to, const uint32_t *from, uint32_t n, uint32_t mode, uint32_t alpha) {
+INLINE void blend(uint32_t *restrict to, const uint32_t *restrict from, uint32_t n, uint32_t mode,
+                  uint32_t alpha) {
         for (uint32_t i = 0; i < n; i++) {
                 uint32_t a = from[i], b = to[i], share, left;
 
@@ -50,8 +51,8 @@ INLINE void blend(uint32_t *to, const uint32_t *from, uint32_t n, uint32_t mode,
         }
 }
 
-void blend_row(uint32_t *to, const uint32_t *from, uint32_t n, uint32_t mode, uint32_t alpha) {
-        /* A loop for each, that the compiler can make wide. */
+/* A loop for each mode, that the compiler can make wide. */
+INLINE void blend_by_mode(uint32_t *to, const uint32_t *from, uint32_t n, uint32_t mode, uint32_t alpha) {
         switch (mode) {
         case WIRE_BLEND_PREMULTIPLIED:
                 blend(to, from, n, WIRE_BLEND_PREMULTIPLIED, alpha);
@@ -62,6 +63,23 @@ void blend_row(uint32_t *to, const uint32_t *from, uint32_t n, uint32_t mode, ui
         default:
                 blend(to, from, n, WIRE_BLEND_NONE, alpha);
         }
+}
+
+#ifdef __x86_64__
+__attribute__((target("avx2"))) static void blend_row_avx2(uint32_t *to, const uint32_t *from, uint32_t n,
+                                                           uint32_t mode, uint32_t alpha) {
+        blend_by_mode(to, from, n, mode, alpha);
+}
+#endif
+
+void blend_row(uint32_t *to, const uint32_t *from, uint32_t n, uint32_t mode, uint32_t alpha) {
+#ifdef __x86_64__
+        if (__builtin_cpu_supports("avx2")) {
+                blend_row_avx2(to, from, n, mode, alpha);
+                return;
+        }
+#endif
+        blend_by_mode(to, from, n, mode, alpha);
 }
 
 void blend_premultiply(uint32_t *to, const uint32_t *from, uint32_t n, uint32_t mode, uint32_t alpha) {

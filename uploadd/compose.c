@@ -176,7 +176,7 @@ bool compose_is_copy(const Composition *c, PicturePlane *ret) {
         const SourcePlane *source = &plane->source;
 
         if (c->n_planes != 1 || !is_straight(plane) || !plane->opaque || source->tones ||
-            source->tiling != TILING_LINEAR || !source->format->narrow ||
+            source->tiling != TILING_LINEAR || source->format->copy == COPY_NEVER ||
             ((uintptr_t) source->memory[0] | source->pitch[0]) % sizeof(uint32_t) != 0)
                 return false;
         uint32_t x = plane->along.first + (uint32_t) (plane->left - plane->x);
@@ -184,7 +184,7 @@ bool compose_is_copy(const Composition *c, PicturePlane *ret) {
         *ret = (PicturePlane){
                 .pixels = source->memory[0] + (size_t) y * source->pitch[0] + x * sizeof(uint32_t),
                 .pitch = source->pitch[0],
-                .swap = source->format->swapped,
+                .swap = source->format->copy == COPY_SWAPPED,
                 .x = plane->left,
                 .y = plane->top,
                 .width = plane->right - plane->left,
@@ -222,6 +222,25 @@ static Patch read_patch(Composition *c, const ComposePlane *plane, int64_t x, in
         return patch;
 }
 
+/* A row of whole pixels, which are stride apart. */
+static void sample_exact(const uint32_t *from, ptrdiff_t stride, uint32_t n, uint32_t *to) {
+        for (uint32_t i = 0; i < n; i++)
+                to[i] = from[i * stride];
+}
+
+static void sample_between(const ComposePlane *plane, const Patch *patch, const uint32_t *a,
+                           const uint32_t *b, uint32_t part, int64_t position, uint32_t n, uint32_t *to) {
+        for (uint32_t i = 0; i < n; i++, position += plane->along.step) {
+                Tap column = axis_tap(&plane->along, position);
+                size_t left = (column.a - patch->along.first) * patch->along_stride;
+                size_t right = (column.b - patch->along.first) * patch->along_stride;
+
+                if (column.part == 0)
+                        right = left;
+                to[i] = mix(mix(a[left], a[right], column.part), mix(b[left], b[right], column.part), part);
+        }
+}
+
 /* The plane's own row y, from x on. */
 static void sample_row(const ComposePlane *plane, const Patch *patch, int64_t x, int64_t y, uint32_t n,
                        uint32_t *to) {
@@ -229,20 +248,14 @@ static void sample_row(const ComposePlane *plane, const Patch *patch, int64_t x,
         const uint32_t *a = patch->pixels + (row.a - patch->across.first) * patch->across_stride;
         const uint32_t *b = patch->pixels + (row.b - patch->across.first) * patch->across_stride;
         int64_t position = plane->along.start + plane->along.step * x;
-        bool exact = plane->along.exact && plane->across.exact;
 
-        for (uint32_t i = 0; i < n; i++, position += plane->along.step) {
-                Tap column = axis_tap(&plane->along, position);
-                size_t left = (column.a - patch->along.first) * patch->along_stride;
-                if (exact) {
-                        to[i] = a[left];
-                        continue;
-                }
-                size_t right = column.part == 0 ? left
-                                                : (column.b - patch->along.first) * patch->along_stride;
-                uint32_t above = mix(a[left], a[right], column.part);
-                to[i] = row.part == 0 ? above : mix(above, mix(b[left], b[right], column.part), row.part);
-        }
+        if (plane->along.exact && plane->across.exact) {
+                uint32_t first = axis_tap(&plane->along, position).a - patch->along.first;
+                ptrdiff_t stride = (ptrdiff_t) patch->along_stride;
+                sample_exact(a + first * patch->along_stride, plane->along.step > 0 ? stride : -stride, n,
+                             to);
+        } else
+                sample_between(plane, patch, a, row.part == 0 ? a : b, row.part, position, n, to);
 }
 
 /* Puts the plane's part of some of the output's rows over what is there. */
@@ -261,8 +274,15 @@ static void draw(Composition *c, const ComposePlane *plane, uint32_t top, uint32
                                   to, stride, &c->scratch);
                 return;
         }
-        Patch patch = read_patch(c, plane, x, x + n, y - plane->y, end - plane->y);
+        int64_t first = y - plane->y;
+        Patch patch = read_patch(c, plane, x, x + n, first, end - plane->y);
         for (; y < end; y++, to += stride) {
+                if (is_straight(plane)) {
+                        const uint32_t *row =
+                                        patch.pixels + (size_t) (y - plane->y - first) * patch.across_stride;
+                        blend_row(to, row, n, plane->blend, plane->alpha);
+                        continue;
+                }
                 sample_row(plane, &patch, x, y - plane->y, n, plane->opaque ? to : c->line);
                 if (!plane->opaque)
                         blend_row(to, c->line, n, plane->blend, plane->alpha);

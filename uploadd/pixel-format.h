@@ -14,7 +14,11 @@
 typedef struct PixelFormat {
         uint32_t format; /* DRM_FORMAT_* */
         bool alpha;
-        bool swapped;     /* red first in memory */
+        enum {
+                COPY_NEVER,
+                COPY_AS_IS,   /* B, G, R, and anything or alpha in memory */
+                COPY_SWAPPED, /* R, G, B, … */
+        } copy;
         uint8_t yuv_bits; /* of a sample; 0: RGB */
         uint8_t n_memory;
         struct {
@@ -23,7 +27,7 @@ typedef struct PixelFormat {
 
         /* Makes n pixels of the rows, each of which begins with the first pixel's block. */
         void (*wide)(const uint8_t *const rows[], uint32_t n, const YuvToRgb *yuv, WidePixel *to);
-        /* Likewise 0xAARRGGBB, for formats of four channels of 8 bits; NULL: by way of wide. */
+        /* Likewise 0xAARRGGBB; NULL: by way of wide. */
         void (*narrow)(const uint8_t *row, uint32_t n, uint32_t *to);
 } PixelFormat;
 

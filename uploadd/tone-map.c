@@ -86,6 +86,10 @@ static float unit(float value) {
         return value < 0 ? 0 : value > 1 ? 1 : value;
 }
 
+static float greatest(float a, float b) {
+        return a > b ? a : b;
+}
+
 static uint32_t signal_of(const ToneMap *map, float light) {
         return map->signal[(size_t) (unit(light) * (ELEMENTSOF(map->signal) - 1) + 0.5F)];
 }
@@ -100,11 +104,11 @@ static uint32_t tone_map_pixel(const ToneMap *map, uint32_t red, uint32_t green,
                                                    0.5F)];
                 r *= gain, g *= gain, b *= gain;
         }
-        float brightest = fmaxf(fmaxf(r, g), b), factor = 1 / fmaxf(brightest, map->peak);
+        float brightest = greatest(greatest(r, g), b), factor = 1 / greatest(brightest, map->peak);
         if (brightest < map->peak) {
                 float place = sqrtf(brightest / map->peak) * FACTORS;
                 const float *factors = map->factor + (size_t) place;
-                factor = factors[0] + (factors[1] - factors[0]) * (place - floorf(place));
+                factor = factors[0] + (factors[1] - factors[0]) * (place - (float) (size_t) place);
         }
         r *= factor, g *= factor, b *= factor;
         if (map->wide_gamut) {
@@ -129,6 +133,11 @@ static uint32_t times(uint32_t channel, uint32_t alpha) {
 
 void tone_map_row(const ToneMap *map, const WidePixel *from, uint32_t n, bool premultiplied, uint32_t *to) {
         for (uint32_t i = 0; i < n; i++) {
+                /* Most of a desktop is plain. */
+                if (i > 0 && from[i] == from[i - 1]) {
+                        to[i] = to[i - 1];
+                        continue;
+                }
                 uint32_t a = (uint32_t) (from[i] >> 48), r = (uint16_t) (from[i] >> 32),
                          g = (uint16_t) (from[i] >> 16), b = (uint16_t) from[i];
 
