@@ -79,8 +79,8 @@ class Scene:
         image = bgra[..., (2, 1, 0, 3)].astype(float)
         if not has_alpha:
             image[..., 3] = 255
-        return self._add(image, [(rows.shape[1], data)], "AR24" if has_alpha else "XR24", position, size, rotation, alpha,
-                         blend, kind, hotspot, modifier=modifier)
+        return self._add(image, [(rows.shape[1], data)], "AR24" if has_alpha else "XR24", position, size, rotation,
+                         alpha, blend, kind, hotspot, modifier=modifier)
 
     def add_nv12(self, rgb, position, *, size=None, rotation=ROTATE_0, alpha=0xffff, encoding=1):
         kr, kb = ((0.299, 0.114), (0.2126, 0.0722), (0.2627, 0.0593))[encoding]

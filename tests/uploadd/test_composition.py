@@ -13,10 +13,11 @@ from .test_uploadd import picture
 WIDTH, HEIGHT = 320, 200
 
 
-def gradient(width, height, seed=0):
+def gradient(width, height):
     """Smooth colours, RGB."""
     y, x = numpy.mgrid[0:height, 0:width]
-    return numpy.stack([x * 255 // width, y * 255 // height, (255 - x * 128 // width + seed) % 256], -1).astype(numpy.uint8)
+    rgb = [x * 255 // width, y * 255 // height, 255 - x * 128 // width]
+    return numpy.stack(rgb, -1).astype(numpy.uint8)
 
 
 def with_alpha(width, height, premultiplied):
@@ -51,7 +52,8 @@ def test_everything_at_once(capd, broker, fault_server, modifier):
     desk = Scene(WIDTH, HEIGHT)
     desk.add_rgb(picture(), modifier=modifier, kind=scene.PRIMARY)
     desk.add_nv12(gradient(96, 64), (20, 100), alpha=0xc000)
-    desk.add_rgb(with_alpha(60, 90, True), (200, 30), has_alpha=True, rotation=scene.ROTATE_90, blend=scene.PREMULTIPLIED)
+    desk.add_rgb(with_alpha(60, 90, True), (200, 30), has_alpha=True, rotation=scene.ROTATE_90,
+                 blend=scene.PREMULTIPLIED)
     desk.add_rgb(with_alpha(40, 40, False), (150, -10), has_alpha=True, rotation=scene.ROTATE_270 | scene.REFLECT_X,
                  blend=scene.COVERAGE, alpha=0xa000)
     desk.add_rgb(with_alpha(32, 32, True), (300, 180), has_alpha=True, blend=scene.PREMULTIPLIED, kind=scene.CURSOR,
