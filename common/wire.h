@@ -125,7 +125,8 @@ struct wire_plane {
         uint32_t zpos;     /* primary 0, overlays in between and cursor highest where the driver has no such
                               property */
         uint32_t alpha;    /* of the whole plane, 0 to 0xffff; times the pixel's, as blend_mode says */
-        uint32_t blend_mode; /* enum wire_blend: what the format's own alpha means, if it has one */
+        uint32_t blend_mode; /* enum wire_blend: what the format's own alpha means, if it has one;
+                                premultiplied where the driver has no such property */
         uint32_t color_encoding, color_range; /* enum wire_color_encoding, _range */
         int32_t hotspot_x, hotspot_y; /* of a cursor: pixels from its top left corner, 0: not known */
 };

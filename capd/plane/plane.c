@@ -94,7 +94,10 @@ int plane_read(int card_fd, const Plane *p, const struct drm_mode_crtc *crtc, ui
         plane->rotation = (uint32_t) v[PLANE_ROTATION];
         plane->zpos = (uint32_t) v[PLANE_ZPOS];
         plane->alpha = (uint32_t) v[PLANE_ALPHA];
-        plane->blend_mode = has[PLANE_BLEND_MODE] ? plane_blend(v[PLANE_BLEND_MODE]) : WIRE_BLEND_NONE;
+        /* Premultiplied is the property's default, and what drivers without it do: cursors would be squares.
+         */
+        plane->blend_mode =
+                        has[PLANE_BLEND_MODE] ? plane_blend(v[PLANE_BLEND_MODE]) : WIRE_BLEND_PREMULTIPLIED;
         *ret_fb = (uint32_t) v[PLANE_FB_ID];
         *ret_crtc = (uint32_t) v[PLANE_CRTC_ID];
         return 0;

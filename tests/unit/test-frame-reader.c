@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/dma-buf.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -13,6 +15,7 @@
 #include "draw.h"
 #include "frame-reader.h"
 #include "memory-guard.h"
+#include "pixels.h"
 
 #define WIDTH  70U
 #define HEIGHT 20U
@@ -330,6 +333,176 @@ static void test_memory_that_goes_away(void **state) {
         map_cache_clear(&cache);
 }
 
+/* A dma-buf is a memfd here whose SYNC is ours: there is no card to make one. */
+static struct {
+        bool pretend;
+        unsigned starts, ends, interrupted; /* interrupted: so many calls are */
+        int fail_at;                        /* the START that fails, from 1 */
+        int shrink_fd;                      /* loses its memory at a START; -1: none */
+} sync_calls = { .shrink_fd = -1 };
+
+int ioctl(int fd, unsigned long request, ...) {
+        const struct dma_buf_sync *sync;
+        va_list arguments;
+
+        (void) fd;
+        va_start(arguments, request);
+        sync = va_arg(arguments, const struct dma_buf_sync *);
+        va_end(arguments);
+        if (!sync_calls.pretend || request != DMA_BUF_IOCTL_SYNC) {
+                errno = ENOTTY;
+                return -1;
+        }
+        assert_int_equal(sync->flags & DMA_BUF_SYNC_RW, DMA_BUF_SYNC_READ);
+        if (sync_calls.interrupted > 0) {
+                errno = sync_calls.interrupted-- % 2 ? EINTR : EAGAIN;
+                return -1;
+        }
+        if (sync->flags & DMA_BUF_SYNC_END) {
+                sync_calls.ends++;
+                return 0;
+        }
+        if ((int) sync_calls.starts + 1 == sync_calls.fail_at) {
+                errno = EIO;
+                return -1;
+        }
+        sync_calls.starts++;
+        if (sync_calls.shrink_fd >= 0)
+                assert_return_code(ftruncate(sync_calls.shrink_fd, 0), 0);
+        return 0;
+}
+
+static void count(const PicturePlane *plane, void *userdata) {
+        (void) plane;
+        *(unsigned *) userdata += sync_calls.starts == 2 && sync_calls.ends == 0;
+}
+
+/* START before, END after, for each dma-buf once, whatever happens. */
+static void test_reading_is_bracketed(void **state) {
+        int fds[] = { memory_new(NEEDED, 0), memory_new(NEEDED, 0), memory_new(NEEDED, 0) };
+        _cleanup_(frame_reader_freep) FrameReader *reader = NULL;
+        struct wire_frame frame = several();
+        FrameProblem problem;
+        unsigned read = 0;
+        (void) state;
+
+        frame.memory = WIRE_MEMORY_DMABUF;
+        frame.n_fds = 3; /* the last is nobody's */
+        frame.planes[1].fds[0] = frame.planes[1].fds[1] = 1;
+        sync_calls.pretend = true;
+        sync_calls.interrupted = 5;
+        assert_return_code(frame_reader_new(&reader), 0);
+        assert_return_code(frame_open(reader, &frame, fds, &problem), 0);
+        assert_return_code(frame_read(reader, count, &read, &problem), 0);
+        assert_int_equal(read, 1);
+        assert_int_equal(sync_calls.starts, 2);
+        assert_int_equal(sync_calls.ends, 2);
+        assert_int_equal(sync_calls.interrupted, 0);
+        frame_close(reader);
+
+        sync_calls.starts = sync_calls.ends = 0;
+        sync_calls.fail_at = 2;
+        assert_return_code(frame_open(reader, &frame, fds, &problem), 0);
+        assert_int_equal(frame_read(reader, count, &read, &problem), -EIO);
+        assert_int_equal(read, 1);
+        assert_int_equal(sync_calls.starts, 1);
+        assert_int_equal(sync_calls.ends, 1);
+        frame_close(reader);
+        sync_calls.fail_at = 0;
+        sync_calls.pretend = false;
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                close(fds[i]);
+}
+
+/* Holds nothing that would leak when it is left. */
+static void read_bare(const PicturePlane *plane, void *userdata) {
+        uint32_t rows[SEGMENT_TILE_HEIGHT * WIDTH];
+
+        (void) userdata;
+        if (plane->compose)
+                plane->compose(plane->composition, 0, SEGMENT_TILE_HEIGHT, rows, WIDTH);
+        else
+                pixel_loops()->copy(rows, (const void *) plane->pixels, WIDTH);
+}
+
+static int read_evicted(FrameReader *reader, const struct wire_frame *frame, int fd, FrameProblem *problem) {
+        assert_return_code(frame_open(reader, frame, &fd, problem), 0);
+        return frame_read(reader, read_bare, NULL, problem);
+}
+
+/* An evicted buffer: an error, its reading ended, and good again when it is back. */
+static void test_buffer_that_goes_away(void **state) {
+        _cleanup_close_ int fd = memory_new(NEEDED, 0);
+        _cleanup_(frame_reader_freep) FrameReader *reader = NULL;
+        struct wire_frame frame = several();
+        FrameProblem problem;
+        (void) state;
+
+        frame.memory = WIRE_MEMORY_DMABUF;
+        assert_return_code(frame_reader_new(&reader), 0);
+        sync_calls.pretend = true;
+        for (unsigned round = 1; round < 4; round++) {
+                /* Composed, and copied. */
+                frame.n_planes = round % 2 ? 3 : 1;
+                sync_calls.starts = sync_calls.ends = 0;
+                assert_return_code(read_frame(reader, &frame, fd, &problem), 0);
+                assert_int_equal(frame_reader_mapped(reader), round);
+                sync_calls.shrink_fd = fd;
+                assert_int_equal(read_evicted(reader, &frame, fd, &problem), -EFAULT);
+                assert_non_null(strstr(problem.text, "went away"));
+                sync_calls.shrink_fd = -1;
+                assert_int_equal(sync_calls.starts, 2);
+                assert_int_equal(sync_calls.ends, 2);
+                assert_return_code(ftruncate(fd, NEEDED), 0);
+        }
+        sync_calls.pretend = false;
+}
+
+static void test_cursor(void **state) {
+        _cleanup_close_ int fd = memory_new(NEEDED, SEALED);
+        _cleanup_(frame_reader_freep) FrameReader *reader = NULL;
+        struct wire_frame frame = several();
+        FrameProblem problem;
+        const Cursor *cursor;
+        uint8_t seen = 0;
+        (void) state;
+
+        frame.planes[1] = frame.planes[2];
+        frame.n_planes = 2;
+        frame.planes[1].crtc_x = -3;
+        frame.planes[1].hotspot_y = 7;
+        assert_return_code(frame_reader_new(&reader), 0);
+        assert_return_code(frame_open(reader, &frame, &fd, &problem), 0);
+        assert_return_code(frame_read(reader, look, &seen, &problem), 0); /* the rest is only copied */
+        cursor = frame_cursor(reader);
+        assert_true(cursor->visible);
+        assert_int_equal(cursor->x, -3);
+        assert_int_equal(cursor->hot_y, 7);
+        assert_int_equal(cursor->width, WIDTH);
+        /* No alpha: opaque. The second row's second pixel. */
+        assert_int_equal(cursor->pixels[cursor->pitch + 4], seen);
+        assert_int_equal(cursor->pixels[cursor->pitch + 7], 255);
+        frame_close(reader);
+        assert_false(frame_cursor(reader)->visible);
+
+        /* Too large for a layer, or below another plane: of the picture. */
+        frame.planes[1].crtc_w = SEGMENT_CURSOR_SIDE + 1;
+        assert_return_code(read_frame(reader, &frame, fd, &problem), 0);
+        assert_return_code(frame_open(reader, &frame, &fd, &problem), 0);
+        assert_false(frame_cursor(reader)->visible);
+        frame = several();
+        frame.planes[1].type = 2;
+        frame.planes[2].type = 0;
+        assert_return_code(frame_open(reader, &frame, &fd, &problem), 0);
+        assert_false(frame_cursor(reader)->visible);
+        /* One that cannot be read hides nothing else. */
+        frame = several();
+        frame.planes[2].modifier = I915_FORMAT_MOD_Yf_TILED;
+        assert_return_code(frame_open(reader, &frame, &fd, &problem), 0);
+        assert_false(frame_cursor(reader)->visible);
+        assert_non_null(strstr(problem.text, "I915_FORMAT_MOD_Yf_TILED"));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_honest),
@@ -341,6 +514,9 @@ int main(void) {
                 cmocka_unit_test(test_cache),
                 cmocka_unit_test(test_every_number),
                 cmocka_unit_test(test_memory_that_goes_away),
+                cmocka_unit_test(test_reading_is_bracketed),
+                cmocka_unit_test(test_buffer_that_goes_away),
+                cmocka_unit_test(test_cursor),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
