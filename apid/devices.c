@@ -23,8 +23,9 @@ static char *normalise_code(Request *request, const char *code) {
         return copy;
 }
 
-/* The caller holds the private key, and made the proof for this code and this server, now. */
-static int check_proof(Request *request, EVP_PKEY *key, const char *proof, const char *code) {
+/* The caller holds the private key, and made the proof for this code (or token) and this server, now. */
+static int check_proof(Request *request, EVP_PKEY *key, const char *proof, const char *member,
+                       const char *code) {
         _cleanup_(json_decrefp) json_t *claims = NULL;
         const char *audience, *code_sha256;
         uint8_t digest[32];
@@ -35,8 +36,8 @@ static int check_proof(Request *request, EVP_PKEY *key, const char *proof, const
         r = jws_verify(proof, key, &claims);
         if (r == -ENOMEM)
                 return r;
-        if (r < 0 || json_unpack(claims, "{s:s, s:s, s:I}", "aud", &audience, "code_sha256", &code_sha256,
-                                 "iat", &issued) < 0)
+        if (r < 0 || json_unpack(claims, "{s:s, s:s, s:I}", "aud", &audience, member, &code_sha256, "iat",
+                                 &issued) < 0)
                 return request_problem(request, PROBLEM_PROOF_INVALID);
         if (EVP_Digest(code, strlen(code), digest, NULL, EVP_sha256(), NULL) != 1)
                 return -EIO;
@@ -52,6 +53,24 @@ static int check_proof(Request *request, EVP_PKEY *key, const char *proof, const
         return assertion_check_time(request, issued, expires);
 }
 
+/* "public_key", also as PostgreSQL takes a bytea. */
+static int read_public_key(Request *request, EVP_PKEY **ret,
+                           char ret_point[static 2 + 2 * P256_POINT_SIZE + 1]) {
+        uint8_t point[P256_POINT_SIZE];
+        int r;
+
+        r = jwk_to_key(json_object_get(request->json, "public_key"), ret);
+        if (r == -EBADMSG)
+                return request_problem_detail(
+                                request, PROBLEM_FIELD_INVALID,
+                                "\"public_key\" must be a JWK of a P-256 public key: kty, crv, x, y.");
+        if (r < 0 || (r = p256_to_point(*ret, point)) < 0)
+                return r;
+        strcpy(ret_point, "\\x");
+        value_format_hex(point, sizeof(point), ret_point + 2);
+        return 0;
+}
+
 int handle_enroll(Request *request) {
         enum { CODE, HOSTNAME, PROOF, _N };
         Field fields[_N] = {
@@ -61,25 +80,19 @@ int handle_enroll(Request *request) {
         };
         _cleanup_(EVP_PKEY_freep) EVP_PKEY *key = NULL;
         _cleanup_(PQclearp) PGresult *result = NULL;
-        uint8_t point[P256_POINT_SIZE];
-        char point_hex[2 + 2 * P256_POINT_SIZE + 1] = "\\x";
+        char point_hex[2 + 2 * P256_POINT_SIZE + 1];
         int r;
 
         r = request_read_fields(request, fields, _N);
         if (r < 0)
                 return r;
-        r = jwk_to_key(json_object_get(request->json, "public_key"), &key);
-        if (r == -EBADMSG)
-                return request_problem_detail(
-                                request, PROBLEM_FIELD_INVALID,
-                                "\"public_key\" must be a JWK of a P-256 public key: kty, crv, x, y.");
-        if (r < 0 || (r = p256_to_point(key, point)) < 0)
+        r = read_public_key(request, &key, point_hex);
+        if (r < 0)
                 return r;
-        value_format_hex(point, sizeof(point), point_hex + 2);
         const char *code = normalise_code(request, fields[CODE].text);
         if (!code)
                 return -ENOMEM;
-        r = check_proof(request, key, fields[PROOF].text, code);
+        r = check_proof(request, key, fields[PROOF].text, "code_sha256", code);
         if (r < 0)
                 return r;
 
@@ -95,6 +108,23 @@ int handle_enroll(Request *request) {
                                             database_text(result, "device_id"), "company_id",
                                             database_text(result, "company_id"), "company",
                                             database_text(result, "company")));
+}
+
+/* The token shows that the caller holds the present key, the proof that they hold the next one. */
+int handle_device_key(Request *request) {
+        Field fields[] = { { "proof", FIELD_TEXT, .maximum = JWS_TOKEN_MAX } };
+        _cleanup_(EVP_PKEY_freep) EVP_PKEY *key = NULL;
+        _cleanup_(PQclearp) PGresult *result = NULL;
+        char point_hex[2 + 2 * P256_POINT_SIZE + 1];
+        int r;
+
+        r = request_read_fields(request, fields, ELEMENTSOF(fields));
+        if (r < 0 || (r = read_public_key(request, &key, point_hex)) < 0 ||
+            (r = check_proof(request, key, fields[0].text, "token_sha256", request->token)) < 0)
+                return r;
+        const char *const parameters[] = { request->token, point_hex, request_client_address(request) };
+        r = database_call(request, "change_device_key", parameters, ELEMENTSOF(parameters), &result);
+        return r < 0 ? r : request_reply_empty(request, MHD_HTTP_NO_CONTENT);
 }
 
 /* If-None-Match: "*" or a list of entity tags (RFC 9110 §13.1.2); ours hold no comma. */

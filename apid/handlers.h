@@ -10,6 +10,7 @@ int handle_health(Request *request);
 /* devices.c */
 int handle_enroll(Request *request);
 int handle_device_policy(Request *request);
+int handle_device_key(Request *request);
 
 /* assertion.c */
 int handle_token(Request *request);
@@ -33,6 +34,12 @@ int handle_logout_everywhere(Request *request);
 int handle_invitation(Request *request);
 int handle_totp_confirm(Request *request);
 int handle_password(Request *request);
+
+/* management.c: what the route's operation says */
+int handle_managed(Request *request);
+
+/* buckets.c */
+int handle_bucket(Request *request);
 
 /* viewings.c */
 int handle_recordings_list(Request *request);

@@ -185,6 +185,9 @@ static int field_problem(Request *request, const Field *field) {
         case FIELD_MD5:
                 return request_problem_detail(request, PROBLEM_FIELD_INVALID,
                                               "\"%s\" must be an MD5 in base64.", name);
+        case FIELD_BOOL:
+                return request_problem_detail(request, PROBLEM_FIELD_INVALID,
+                                              "\"%s\" must be true or false.", name);
         case FIELD_TIME:
                 return request_problem_detail(
                                 request, PROBLEM_FIELD_INVALID,
@@ -233,6 +236,9 @@ static int field_check(Request *request, Field *field) {
         case FIELD_TIME:
                 ok = value_is_time(text);
                 break;
+        case FIELD_BOOL:
+                ok = strcmp(text, "true") == 0 || strcmp(text, "false") == 0;
+                break;
         }
         if (!ok)
                 return field_problem(request, field);
@@ -254,10 +260,14 @@ int request_read_fields(Request *request, Field *fields, size_t n_fields) {
                             !(fields[i].text = request_keep(request, number)))
                                 return -ENOMEM;
                         r = field_check(request, &fields[i]);
-                } else if (fields[i].type != FIELD_UINT && json_is_string(value)) {
+                } else if (fields[i].type == FIELD_BOOL && json_is_boolean(value)) {
+                        fields[i].text = fields[i].parameter = json_is_true(value) ? "true" : "false";
+                } else if (fields[i].type != FIELD_UINT && fields[i].type != FIELD_BOOL &&
+                           json_is_string(value)) {
                         fields[i].text = json_string_value(value);
                         r = field_check(request, &fields[i]);
-                } else if (!(fields[i].optional && json_is_null(value)))
+                } else if (!((fields[i].optional || fields[i].omittable) && json_is_null(value)) &&
+                           !(fields[i].omittable && !value))
                         r = field_problem(request, &fields[i]);
         }
         return r;

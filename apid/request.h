@@ -44,7 +44,8 @@ typedef struct Route {
         const char *path; /* {uuid} and {number} match a value of that kind */
         Auth auth;
         Handler handler;
-        bool slow; /* hashes a password: on the workers, see server.c */
+        const struct Operation *operation; /* for handle_managed() */
+        bool slow;                         /* hashes a password: on the workers, see server.c */
 } Route;
 
 #define ROUTE_VALUES_MAX 2U
@@ -78,12 +79,14 @@ typedef enum FieldType {
         FIELD_SHA256, /* string: 64 hexadecimal digits; as parameter bytea */
         FIELD_MD5,    /* string: base64; as parameter bytea */
         FIELD_TIME,   /* string: RFC 3339, UTC */
+        FIELD_BOOL,
 } FieldType;
 
 typedef struct Field {
         const char *name;
         FieldType type;
-        bool optional; /* null will do, and in a query string absence */
+        bool optional;  /* null will do, and in a query string absence */
+        bool omittable; /* so will absence in a body */
         uint64_t minimum, maximum;
         const char *words;
         /* filled in, the request's own; NULL if null or absent */

@@ -7,6 +7,7 @@
 
 #include "database.h"
 #include "handlers.h"
+#include "management.h"
 #include "session.h"
 #include "value.h"
 
@@ -18,6 +19,7 @@ static const Route routes[] = {
         { "POST", "/v1/devices/enroll", AUTH_NONE, handle_enroll },
         { "POST", "/v1/devices/token", AUTH_NONE, handle_token },
         { "GET", "/v1/devices/self/policy", AUTH_TOKEN, handle_device_policy },
+        { "POST", "/v1/devices/self/key", AUTH_TOKEN, handle_device_key },
         { "PUT", "/v1/recordings/{uuid}", AUTH_TOKEN, handle_recording_open },
         { "POST", "/v1/recordings/{uuid}/segments", AUTH_TOKEN, handle_segment_offer },
         { "POST", "/v1/recordings/{uuid}/segments/{number}/complete", AUTH_TOKEN, handle_segment_complete },
@@ -129,18 +131,20 @@ int route_request(Request *request, const char *method, const char *path) {
         char allow[64] = "";
         int r;
 
-        for (size_t i = 0; i < ELEMENTSOF(routes); i++) {
-                r = path_match(routes[i].path, path, request->values);
+        for (size_t i = 0; i < ELEMENTSOF(routes) + n_management_routes; i++) {
+                const Route *route = i < ELEMENTSOF(routes) ? &routes[i]
+                                                            : &management_routes[i - ELEMENTSOF(routes)];
+                r = path_match(route->path, path, request->values);
                 if (r < 0)
                         return r;
-                if (r > 0 && strcmp(method, routes[i].method) == 0) {
-                        request->route = &routes[i];
+                if (r > 0 && strcmp(method, route->method) == 0) {
+                        request->route = route;
                         return authenticate(request);
                 }
                 if (r > 0) {
                         size_t length = strlen(allow);
                         snprintf(allow + length, sizeof(allow) - length, "%s%s", length > 0 ? ", " : "",
-                                 routes[i].method);
+                                 route->method);
                 }
                 values_clear(request);
         }

@@ -1,0 +1,381 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- What people manage in their company: users, employees and who may look at whom. Each procedure begins with the roles that it
+-- is for. Another company's user or employee is as unknown as none.
+SET ROLE streamsight_owner;
+SET search_path = streamsight;
+
+-- A request that was made before with the same Idempotency-Key by the same user gets what it got then. Whoever asks at the
+-- same time waits.
+CREATE FUNCTION repeated(caller account, key bytea, request bytea) RETURNS json LANGUAGE plpgsql AS $$
+DECLARE
+    before idempotency;
+BEGIN
+    IF key IS NULL THEN
+        RETURN NULL;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended(caller.id::text || encode(key, 'hex'), 1));
+    SELECT i.* INTO before FROM idempotency i
+        WHERE i.company_id = caller.company_id AND i.account_id = caller.id AND i.key_sha256 = key;
+    IF before.answer IS NOT NULL AND before.request_sha256 <> request THEN
+        PERFORM fail('SS070', 'idempotency_key_reused');
+    END IF;
+    RETURN before.answer;
+END
+$$;
+
+CREATE FUNCTION remember(caller account, key bytea, request bytea, answer json) RETURNS json LANGUAGE plpgsql AS $$
+BEGIN
+    IF key IS NOT NULL THEN
+        DELETE FROM idempotency i WHERE i.company_id = caller.company_id AND i.account_id = caller.id
+            AND i.created_at < now() - interval '1 day';
+        INSERT INTO idempotency (company_id, account_id, key_sha256, request_sha256, answer)
+            VALUES (caller.company_id, caller.id, key, request, answer);
+    END IF;
+    RETURN answer;
+END
+$$;
+
+-- {"NAME": [rows], "next": cursor}: of page_size + 1 rows the last is not shown, only that there are more.
+CREATE FUNCTION page_json(name text, rows json[], page_size integer) RETURNS json LANGUAGE sql IMMUTABLE AS $$
+    SELECT json_build_object(name, coalesce(array_to_json(rows[1:page_size]), '[]'),
+                             'next', CASE WHEN cardinality(rows) > page_size THEN rows[page_size] ->> 'id' END)
+$$;
+
+-- GET /v1/company
+CREATE FUNCTION api.show_company(token text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, streamsight, pg_temp AS $$
+DECLARE
+    caller account := enter_user(token, 'owner', 'admin', 'manager', 'auditor');
+BEGIN
+    RETURN (SELECT json_build_object('id', c.id, 'name', c.name, 'created_at', rfc3339(c.created_at)) FROM company c
+            WHERE c.id = caller.company_id);
+END
+$$;
+
+-- PATCH /v1/company
+CREATE FUNCTION api.change_company(token text, new_name text, client_address text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, streamsight, pg_temp AS $$
+DECLARE
+    caller account := enter_user(token, 'owner');
+BEGIN
+    UPDATE company c SET name = new_name WHERE c.id = caller.company_id;
+    PERFORM note(caller.company_id, 'user', caller.id, 'company.change', caller.company_id, client_address,
+                 jsonb_build_object('name', new_name));
+    RETURN api.show_company(token);
+END
+$$;
+
+-- GET /v1/users
+CREATE FUNCTION api.list_users(token text, after_id uuid, page_size integer) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, streamsight, pg_temp AS $$
+DECLARE
+    caller  account := enter_user(token, 'owner', 'admin', 'auditor');
+    shown   integer := coalesce(page_size, 100);
+BEGIN
+    RETURN page_json('users', ARRAY(
+        SELECT account_json(a) FROM account a
+        WHERE a.company_id = caller.company_id AND (after_id IS NULL OR (a.created_at, a.id) >
+            (SELECT b.created_at, b.id FROM account b WHERE b.company_id = caller.company_id AND b.id = after_id))
+        ORDER BY a.created_at, a.id LIMIT shown + 1), shown);
+END
+$$;
+
+CREATE FUNCTION find_user(caller account, wanted uuid) RETURNS account LANGUAGE plpgsql AS $$
+DECLARE
+    found account;
+BEGIN
+    SELECT a.* INTO found FROM account a WHERE a.company_id = caller.company_id AND a.id = wanted;
+    IF found.id IS NULL THEN
+        PERFORM fail('SS050', 'user_unknown');
+    END IF;
+    RETURN found;
+END
+$$;
+
+-- GET /v1/users/{id}
+CREATE FUNCTION api.show_user(token text, wanted uuid) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, streamsight, pg_temp AS $$
+DECLARE
+    caller account := enter_user(token, 'owner', 'admin', 'auditor');
+BEGIN
+    RETURN account_json(find_user(caller, wanted));
+END
+$$;
+
+-- An admin has nothing to say about owners and admins, and makes none.
+CREATE FUNCTION require_above(caller account, role text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF caller.role <> 'owner' AND role IN ('owner', 'admin') THEN
+        PERFORM fail('SS004', 'role_insufficient');
+    END IF;
+END
+$$;
+
+CREATE FUNCTION invite(guest account, invitation text) RETURNS timestamptz LANGUAGE plpgsql AS $$
+DECLARE
+    until timestamptz := now() + interval '3 days';
+BEGIN
+    DELETE FROM invitation i WHERE i.company_id = guest.company_id AND i.account_id = guest.id;
+    INSERT INTO invitation (token_sha256, company_id, account_id, expires_at)
+        VALUES (token_hash(invitation), guest.company_id, guest.id, until);
+    RETURN until;
+END
+$$;
+
+-- POST /v1/users. invitation: without its dashes; apid shows it, here only its hash is kept.
+CREATE FUNCTION api.create_user(token text, address text, full_name text, new_role text, invitation text, client_address text,
+                                key bytea, request bytea) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, streamsight, pg_temp AS $$
+DECLARE
+    caller  account := enter_user(token, 'owner', 'admin');
+    answer  json := repeated(caller, key, request);
+    made    account;
+BEGIN
+    IF answer IS NOT NULL THEN
+        RETURN answer;
+    END IF;
+    PERFORM require_above(caller, new_role);
+    IF lower(address) !~ '^[^@[:space:]]+@[^@[:space:]]+$' THEN
+        PERFORM fail('SS059', 'email_invalid');
+    ELSIF length(invitation) < 24 THEN
+        RAISE EXCEPTION 'token too weak' USING ERRCODE = 'SS901';
+    END IF;
+    BEGIN
+        INSERT INTO account (company_id, email, email_sha256, name, role)
+            VALUES (caller.company_id, lower(address), token_hash(lower(address)), full_name, new_role) RETURNING * INTO made;
+    EXCEPTION WHEN unique_violation THEN
+        PERFORM fail('SS051', 'user_exists');
+    END;
+    answer := json_build_object('user', account_json(made), 'expires_at', rfc3339(invite(made, invitation)));
+    PERFORM note(caller.company_id, 'user', caller.id, 'user.create', made.id, client_address,
+                 jsonb_build_object('role', new_role));
+    RETURN remember(caller, key, request, answer);
+END
+$$;
+
+CREATE FUNCTION require_another_owner(caller account, than uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    -- Two who take each other's place at the same moment do so one after the other.
+    PERFORM FROM company c WHERE c.id = caller.company_id FOR UPDATE;
+    IF NOT EXISTS (SELECT FROM account a WHERE a.company_id = caller.company_id AND a.role = 'owner' AND a.state = 'active'
+                   AND a.id <> than) THEN
+        PERFORM fail('SS052', 'last_owner');
+    END IF;
+END
+$$;
+
+-- PATCH /v1/users/{id}. Null: as it was.
+CREATE FUNCTION api.change_user(token text, wanted uuid, new_name text, new_role text, new_state text, client_address text)
+    RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, streamsight, pg_temp AS $$
+DECLARE
+    caller  account := enter_user(token, 'owner', 'admin');
+    found   account := find_user(caller, wanted);
+BEGIN
+    PERFORM require_above(caller, found.role), require_above(caller, coalesce(new_role, found.role));
+    IF found.role = 'owner' AND found.state = 'active' AND (coalesce(new_role, 'owner') <> 'owner' OR new_state = 'disabled') THEN
+        PERFORM require_another_owner(caller, found.id);
+    END IF;
+    -- Whoever was disabled before an authenticator was chosen needs an invitation.
+    IF new_state = 'active' AND found.state = 'invited' OR new_state = 'active' AND found.totp_masked IS NULL THEN
+        PERFORM fail('SS053', 'user_invited');
+    END IF;
+    UPDATE account a SET name = coalesce(new_name, a.name), role = coalesce(new_role, a.role), state = coalesce(new_state, a.state)
+        WHERE a.company_id = caller.company_id AND a.id = found.id RETURNING a.* INTO found;
+    IF new_state = 'disabled' THEN
+        PERFORM end_sessions(caller.company_id, found.id, NULL);
+        DELETE FROM invitation i WHERE i.company_id = caller.company_id AND i.account_id = found.id;
+    END IF;
+    PERFORM note(caller.company_id, 'user', caller.id, 'user.change', found.id, client_address,
+                 jsonb_strip_nulls(jsonb_build_object('name', new_name, 'role', new_role, 'state', new_state)));
+    RETURN account_json(found);
+END
+$$;
+
+-- POST /v1/users/{id}/invitation: for who has lost password or authenticator. Both, and the sessions, end now.
+CREATE FUNCTION api.invite_user(token text, wanted uuid, invitation text, client_address text, key bytea, request bytea)
+    RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, streamsight, pg_temp AS $$
+DECLARE
+    caller  account := enter_user(token, 'owner', 'admin');
+    found   account := find_user(caller, wanted);
+    answer  json := repeated(caller, key, request);
+BEGIN
+    IF answer IS NOT NULL THEN
+        RETURN answer;
+    END IF;
+    PERFORM require_above(caller, found.role);
+    IF length(invitation) < 24 THEN
+        RAISE EXCEPTION 'token too weak' USING ERRCODE = 'SS901';
+    ELSIF found.role = 'owner' AND found.state = 'active' THEN
+        PERFORM require_another_owner(caller, found.id);
+    END IF;
+    UPDATE account a SET state = 'invited' WHERE a.company_id = caller.company_id AND a.id = found.id RETURNING a.* INTO found;
+    PERFORM end_sessions(caller.company_id, found.id, NULL);
+    answer := json_build_object('user', account_json(found), 'expires_at', rfc3339(invite(found, invitation)));
+    PERFORM note(caller.company_id, 'user', caller.id, 'user.invite', found.id, client_address);
+    RETURN remember(caller, key, request, answer);
+END
+$$;
+
+-- DELETE /v1/users/{id}/sessions
+CREATE FUNCTION api.end_user_sessions(token text, wanted uuid, client_address text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, streamsight, pg_temp AS $$
+DECLARE
+    caller  account := enter_user(token, 'owner', 'admin');
+    found   account := find_user(caller, wanted);
+BEGIN
+    PERFORM require_above(caller, found.role);
+    PERFORM note(caller.company_id, 'user', caller.id, 'user.end_sessions', found.id, client_address);
+    RETURN end_sessions(caller.company_id, found.id, NULL);
+END
+$$;
+
+CREATE FUNCTION employee_json(e employee) RETURNS json LANGUAGE sql STABLE AS $$
+    SELECT json_build_object('id', e.id, 'name', e.name, 'reference', e.reference, 'created_at', streamsight.rfc3339(e.created_at),
+                             'left_at', streamsight.rfc3339(e.left_at))
+$$;
+
+-- One whom the caller may see: managers see whom they are assigned.
+CREATE FUNCTION find_employee(caller account, wanted uuid) RETURNS employee LANGUAGE plpgsql AS $$
+DECLARE
+    found employee;
+BEGIN
+    SELECT e.* INTO found FROM employee e WHERE e.company_id = caller.company_id AND e.id = wanted;
+    IF found.id IS NULL OR caller.role = 'manager' AND NOT may_view(caller, found.id) THEN
+        PERFORM fail('SS054', 'employee_unknown');
+    END IF;
+    RETURN found;
+END
+$$;
+
+-- GET /v1/employees and, with a user, GET /v1/users/{id}/employees
+CREATE FUNCTION employees_page(company uuid, of_user uuid, after_id uuid, page_size integer) RETURNS json LANGUAGE sql STABLE
+    SET search_path = pg_catalog, streamsight, pg_temp AS $$
+    SELECT page_json('employees', ARRAY(
+        SELECT employee_json(e) FROM employee e
+        WHERE e.company_id = company
+            AND (of_user IS NULL OR e.id IN (SELECT a.employee_id FROM assignment a
+                                             WHERE a.company_id = company AND a.account_id = of_user))
+            AND (after_id IS NULL OR (e.name, e.id) >
+                 (SELECT b.name, b.id FROM employee b WHERE b.company_id = company AND b.id = after_id))
+        ORDER BY e.name, e.id LIMIT coalesce(page_size, 100) + 1), coalesce(page_size, 100))
+$$;
+
+CREATE FUNCTION api.list_employees(token text, after_id uuid, page_size integer) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, streamsight, pg_temp AS $$
+DECLARE
+    caller account := enter_user(token, 'owner', 'admin', 'manager');
+BEGIN
+    RETURN employees_page(caller.company_id, CASE WHEN caller.role = 'manager' THEN caller.id END, after_id, page_size);
+END
+$$;
+
+-- GET /v1/employees/{id}
+CREATE FUNCTION api.show_employee(token text, wanted uuid) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, streamsight, pg_temp AS $$
+DECLARE
+    caller account := enter_user(token, 'owner', 'admin', 'manager');
+BEGIN
+    RETURN employee_json(find_employee(caller, wanted));
+END
+$$;
+
+-- POST /v1/employees
+CREATE FUNCTION api.create_employee(token text, full_name text, personnel_number text, client_address text, key bytea, request bytea)
+    RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, streamsight, pg_temp AS $$
+DECLARE
+    caller  account := enter_user(token, 'owner', 'admin');
+    answer  json := repeated(caller, key, request);
+    made    employee;
+BEGIN
+    IF answer IS NOT NULL THEN
+        RETURN answer;
+    END IF;
+    BEGIN
+        INSERT INTO employee (company_id, name, reference) VALUES (caller.company_id, full_name, personnel_number)
+            RETURNING * INTO made;
+    EXCEPTION WHEN unique_violation THEN
+        PERFORM fail('SS055', 'employee_exists');
+    END;
+    PERFORM note(caller.company_id, 'user', caller.id, 'employee.create', made.id, client_address);
+    RETURN remember(caller, key, request, employee_json(made));
+END
+$$;
+
+-- PATCH /v1/employees/{id}. Null: as it was.
+CREATE FUNCTION api.change_employee(token text, wanted uuid, new_name text, new_reference text, has_left text, client_address text)
+    RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, streamsight, pg_temp AS $$
+DECLARE
+    caller  account := enter_user(token, 'owner', 'admin');
+    found   employee := find_employee(caller, wanted);
+BEGIN
+    BEGIN
+        UPDATE employee e SET name = coalesce(new_name, e.name), reference = coalesce(new_reference, e.reference),
+                left_at = CASE has_left WHEN 'left' THEN coalesce(e.left_at, now()) WHEN 'employed' THEN NULL ELSE e.left_at END
+            WHERE e.company_id = caller.company_id AND e.id = found.id RETURNING e.* INTO found;
+    EXCEPTION WHEN unique_violation THEN
+        PERFORM fail('SS055', 'employee_exists');
+    END;
+    PERFORM note(caller.company_id, 'user', caller.id, 'employee.change', found.id, client_address,
+                 jsonb_strip_nulls(jsonb_build_object('name', new_name, 'reference', new_reference, 'state', has_left)));
+    RETURN employee_json(found);
+END
+$$;
+
+-- GET /v1/users/{id}/employees
+CREATE FUNCTION api.list_assignments(token text, wanted uuid, after_id uuid, page_size integer) RETURNS json
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, streamsight, pg_temp AS $$
+DECLARE
+    caller  account := enter_user(token, 'owner', 'admin', 'auditor');
+    found   account := find_user(caller, wanted);
+BEGIN
+    RETURN employees_page(caller.company_id, found.id, after_id, page_size);
+END
+$$;
+
+-- PUT and DELETE /v1/users/{id}/employees/{id}
+CREATE FUNCTION api.assign(token text, wanted uuid, employee uuid, client_address text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, streamsight, pg_temp AS $$
+DECLARE
+    caller    account := enter_user(token, 'owner', 'admin');
+    viewer    account := find_user(caller, wanted);
+    assigned  employee := find_employee(caller, employee);
+BEGIN
+    INSERT INTO assignment (company_id, account_id, employee_id) VALUES (caller.company_id, viewer.id, assigned.id)
+        ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+        PERFORM note(caller.company_id, 'user', caller.id, 'assignment.create', viewer.id, client_address,
+                     jsonb_build_object('employee', assigned.id));
+    END IF;
+END
+$$;
+
+CREATE FUNCTION api.unassign(token text, wanted uuid, employee uuid, client_address text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, streamsight, pg_temp AS $$
+DECLARE
+    caller    account := enter_user(token, 'owner', 'admin');
+    viewer    account := find_user(caller, wanted);
+    assigned  employee := find_employee(caller, employee);
+BEGIN
+    DELETE FROM assignment a WHERE a.company_id = caller.company_id AND a.account_id = viewer.id AND a.employee_id = assigned.id;
+    IF FOUND THEN
+        PERFORM note(caller.company_id, 'user', caller.id, 'assignment.remove', viewer.id, client_address,
+                     jsonb_build_object('employee', assigned.id));
+    END IF;
+END
+$$;
+
+GRANT EXECUTE ON FUNCTION api.show_company(text), api.change_company(text, text, text), api.list_users(text, uuid, integer),
+    api.show_user(text, uuid), api.create_user(text, text, text, text, text, text, bytea, bytea),
+    api.change_user(text, uuid, text, text, text, text), api.invite_user(text, uuid, text, text, bytea, bytea),
+    api.end_user_sessions(text, uuid, text), api.list_employees(text, uuid, integer), api.show_employee(text, uuid),
+    api.create_employee(text, text, text, text, bytea, bytea), api.change_employee(text, uuid, text, text, text, text),
+    api.list_assignments(text, uuid, uuid, integer), api.assign(text, uuid, uuid, text), api.unassign(text, uuid, uuid, text)
+    TO streamsight_apid;
+
+RESET ROLE;
+RESET search_path;

@@ -1,0 +1,241 @@
+"""What managing is for: who sees what afterwards. Who may at all is test_openapi.py's."""
+
+import concurrent.futures
+import hashlib
+import time
+import uuid
+
+import pytest
+
+from services.people import User
+
+from .client import Device, code_of, jwk, jws
+
+
+class Staff:
+    """A company's users, by role, as callables that make requests."""
+
+    def __init__(self, apid, api, company):
+        self.company = company
+        for role in ("owner", "admin", "manager", "auditor"):
+            user = apid.user(company, role).log_in()
+            setattr(self, role, self._caller(api, user))
+
+    @staticmethod
+    def _caller(api, user):
+        def call(method, path, body=None, **arguments):
+            return api(method, path, body, token=user.token, **arguments)
+        call.user = user
+        return call
+
+
+@pytest.fixture(scope="module")
+def staff(apid, api, stack):
+    company = apid.create_company("Staffed Corp")
+    apid.set_bucket(company, stack.s3)
+    return Staff(apid, api, company)
+
+
+@pytest.fixture
+def worker(staff, api, apid):
+    """An employee with a workstation, whose code was made for them: (employee id, Device)."""
+    employee = staff.admin("POST", "/v1/employees", {"name": f"Worker {uuid.uuid4()}"}).json()["id"]
+    code = staff.admin("POST", "/v1/enrolment-codes", {"employee_id": employee}).json()["code"]
+    return employee, Device(api).enroll(code).log_in()
+
+
+def seen(answer):
+    assert answer.status_code == 200, answer.text
+    return {recording["id"] for recording in answer.json()["recordings"]}
+
+
+def test_managers_see_whom_they_are_assigned(staff, worker, api):
+    employee, device = worker
+    assert device("GET", "/v1/devices/self/policy").json()["employee"].startswith("Worker ")
+    recording = device.open()
+    device.offer(recording, 0, b"zero")
+    device.complete(recording, 0, b"zero")
+    segment = staff.owner("GET", f"/v1/recordings/{recording}/segments").json()["segments"][0]["id"]
+    listed = staff.owner("GET", "/v1/recordings", params={"employee": employee}).json()["recordings"]
+    assert [(r["id"], r["employee_id"]) for r in listed] == [(recording, employee)]
+
+    manager = staff.manager.user
+    shows = lambda: (recording in seen(staff.manager("GET", "/v1/recordings")),
+                     staff.manager("GET", f"/v1/recordings/{recording}/segments").status_code,
+                     staff.manager("POST", f"/v1/segments/{segment}/url").status_code,
+                     staff.manager("GET", f"/v1/employees/{employee}").status_code,
+                     employee in {e["id"] for e in staff.manager("GET", "/v1/employees").json()["employees"]})
+    assert shows() == (False, 404, 404, 404, False)
+    for _ in range(2):
+        assert staff.admin("PUT", f"/v1/users/{manager.id}/employees/{employee}").status_code == 204
+    assert shows() == (True, 200, 201, 200, True)
+    assert [e["id"] for e in staff.auditor("GET", f"/v1/users/{manager.id}/employees").json()["employees"]] == [employee]
+    assert staff.admin("DELETE", f"/v1/users/{manager.id}/employees/{employee}").status_code == 204
+    assert shows() == (False, 404, 404, 404, False)
+    views = staff.auditor("GET", "/v1/audit", params={"subject": segment}).json()["audit"]
+    assert [(row["action"], row["actor_id"], row["detail"]["recording"]) for row in views] == [("segment.view", manager.id, recording)]
+
+
+def test_a_recording_stays_whose_it_was(staff, worker):
+    employee, device = worker
+    before = device.open()
+    other = staff.admin("POST", "/v1/employees", {"name": "Next"}).json()["id"]
+    changed = staff.admin("PUT", f"/v1/devices/{device.id}/employee", {"employee_id": other}).json()
+    assert (changed["employee_id"], changed["employee"]) == (other, "Next")
+    after = device.open()
+    assert seen(staff.owner("GET", "/v1/recordings", params={"employee": employee})) == {before}
+    assert seen(staff.owner("GET", "/v1/recordings", params={"employee": other})) == {after}
+
+
+def test_an_invited_user_joins(staff, api):
+    email = f"joins.{uuid.uuid4()}@example.org"
+    answer = staff.owner("POST", "/v1/users", {"email": email.upper(), "name": "Jo", "role": "manager"})
+    assert answer.json()["user"] | {"id": 0, "created_at": 0} == {"id": 0, "created_at": 0, "email": email, "name": "Jo",
+                                                               "role": "manager", "state": "invited"}
+    user = User(api.url, email)
+    user.invitation = answer.json()["invitation"]
+    user.accept().log_in()
+    assert code_of(staff.owner("POST", "/v1/users", {"email": email, "name": "Jo", "role": "manager"})) == (409, "user_exists")
+    # Disabled, and out at once.
+    changed = staff.admin("PATCH", f"/v1/users/{user.id}", {"state": "disabled"})
+    assert changed.json()["state"] == "disabled"
+    assert code_of(api("GET", "/v1/auth/session", token=user.token)) == (401, "token_invalid")
+    assert code_of(user.begin()) == (401, "login_refused")
+    assert staff.admin("PATCH", f"/v1/users/{user.id}", {"state": "active"}).json()["state"] == "active"
+    user.log_in(user.recovery_codes[0])
+    assert staff.admin("DELETE", f"/v1/users/{user.id}/sessions").status_code == 204
+    assert code_of(api("GET", "/v1/auth/session", token=user.token)) == (401, "token_expired")
+
+
+def test_an_admin_is_not_above_owners_and_admins(staff):
+    for role in ("owner", "admin"):
+        other = getattr(staff, role).user.id
+        for method, path, body in (("POST", "/v1/users", {"email": f"{uuid.uuid4()}@x", "name": "X", "role": role}),
+                                   ("PATCH", f"/v1/users/{other}", {"name": "X"}), ("POST", f"/v1/users/{other}/invitation", None),
+                                   ("DELETE", f"/v1/users/{other}/sessions", None),
+                                   ("PATCH", f"/v1/users/{staff.auditor.user.id}", {"role": role})):
+            assert code_of(staff.admin(method, path, body)) == (403, "role_insufficient"), (role, method, path)
+
+
+def test_the_last_owner_stays(staff):
+    me = staff.owner.user.id
+    for body in ({"role": "admin"}, {"state": "disabled"}):
+        assert code_of(staff.owner("PATCH", f"/v1/users/{me}", body)) == (409, "last_owner")
+    assert code_of(staff.owner("POST", f"/v1/users/{me}/invitation")) == (409, "last_owner")
+    # Nor can somebody be let in who has not chosen password and authenticator.
+    invited = staff.owner("POST", "/v1/users", {"email": f"{uuid.uuid4()}@x", "name": "X", "role": "owner"}).json()["user"]["id"]
+    assert code_of(staff.owner("PATCH", f"/v1/users/{invited}", {"state": "active"})) == (409, "user_invited")
+    assert code_of(staff.owner("PATCH", f"/v1/users/{me}", {"role": "admin"})) == (409, "last_owner")
+
+
+@pytest.mark.parametrize("path, body, secret", [
+    ("/v1/employees", lambda: {"name": "Twice"}, None), ("/v1/enrolment-codes", lambda: {"lifetime": 600}, "code"),
+    ("/v1/users", lambda: {"email": f"{uuid.uuid4()}@x", "name": "X", "role": "auditor"}, "invitation")])
+def test_a_repeated_request_makes_one(staff, sql, path, body, secret):
+    body, key = body(), {"Idempotency-Key": str(uuid.uuid4())}
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: staff.admin("POST", path, body, headers=key), range(6)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert all(answer.json() == answers[0].json() for answer in answers)
+    if secret:
+        code = answers[0].json()[secret]
+        assert len(code) > 20 and code not in sql("SELECT string_agg(answer::text, '') FROM streamsight.idempotency")
+    assert code_of(staff.admin("POST", path, body | {"name": "Other", "lifetime": 601}, headers=key)) == (422, "idempotency_key_reused")
+    other = staff.owner("POST", path, body | {"email": f"{uuid.uuid4()}@x"}, headers=key)  # keys are each user's own
+    assert other.status_code == 201 and (not secret or other.json()[secret] != code)
+    assert code_of(staff.admin("POST", path, body, headers={"Idempotency-Key": "x" * 201})) == (422, "field_invalid")
+
+
+def test_policies_are_revisions(staff, worker):
+    _, device = worker
+    now = staff.admin("GET", "/v1/policies").json()["policies"][0]
+    made = staff.admin("POST", "/v1/policies", {"revision": now["revision"], "frames_per_second": 7}).json()
+    assert made | {"changed_at": 0} == now | {"revision": now["revision"] + 1, "frames_per_second": 7, "changed_at": 0,
+                                              "changed_by": staff.admin.user.id}
+    assert device("GET", "/v1/devices/self/policy").json()["frames_per_second"] == 7
+    stale = staff.admin("POST", "/v1/policies", {"revision": now["revision"], "recording": "off"})
+    assert code_of(stale) == (409, "policy_conflict")
+    listed = staff.auditor("GET", "/v1/policies", params={"limit": 1}).json()
+    assert listed["policies"] == [made] and listed["next"] == made["revision"]
+    assert staff.auditor("GET", "/v1/policies", params={"after": listed["next"]}).json()["policies"][0] == now
+
+
+def test_a_bucket_that_the_api_set_is_used(staff, stack, worker, http):
+    _, device = worker
+    s3 = stack.s3
+    body = {"endpoint": s3.endpoint, "region": s3.region, "bucket": s3.bucket, "prefix": s3.prefix + "/moved", "path_style": True,
+            "access_key_id": s3.tenant.access_key_id, "secret_access_key": s3.tenant.secret_access_key}
+    answer = staff.admin("POST", "/v1/buckets", body)
+    assert answer.status_code == 201 and answer.json()["current"] and s3.tenant.secret_access_key not in answer.text
+    recording = device.open()
+    order = device.offer(recording, 0, b"moved").json()
+    assert "/moved/" in order["url"]
+    assert http.put(order["url"], data=b"moved", headers=order["headers"]).status_code == 200
+    again = staff.admin("POST", "/v1/buckets", body)
+    assert again.json()["id"] == answer.json()["id"]
+    assert [b["id"] for b in staff.owner("GET", "/v1/buckets").json()["buckets"] if b["current"]] == [again.json()["id"]]
+    for change in ({"endpoint": "http://s3.example.org"}, {"bucket": "UPPER"}, {"prefix": "/x"}, {"region": "a b"}):
+        assert code_of(staff.admin("POST", "/v1/buckets", body | change)) == (422, "bucket_invalid")
+    assert [b["id"] for b in staff.owner("GET", "/v1/buckets").json()["buckets"] if b["current"]] == [again.json()["id"]]
+
+
+def test_a_revoked_device_is_out_at_once(staff, worker):
+    _, device = worker
+    assert staff.admin("POST", f"/v1/devices/{device.id}/revoke").json()["revoked_at"]
+    assert code_of(device("GET", "/v1/devices/self/policy")) == (401, "device_revoked")
+    assert code_of(device.request_token()) == (401, "device_revoked")
+
+
+def test_a_withdrawn_code_enrols_nobody(staff, api):
+    made = staff.admin("POST", "/v1/enrolment-codes", {}).json()
+    assert staff.admin("DELETE", f"/v1/enrolment-codes/{made['id']}").status_code == 204
+    device = Device(api)
+    assert code_of(api("POST", "/v1/devices/enroll", device.enrolment(made["code"]))) == (403, "enrolment_code_invalid")
+
+
+@pytest.mark.parametrize("path, name", [("/v1/employees", "employees"), ("/v1/devices", "devices"), ("/v1/users", "users"),
+                                        ("/v1/enrolment-codes", "enrolment_codes"), ("/v1/audit", "audit")])
+def test_pages_hold_each_once(staff, worker, path, name):
+    everything = [row["id"] for row in staff.owner("GET", path, params={"limit": 1000}).json()[name]]
+    assert len(set(everything)) == len(everything) >= 1
+    found, cursor = [], None
+    while True:
+        page = staff.owner("GET", path, params={"limit": 2} | ({"after": cursor} if cursor else {})).json()
+        assert len(page[name]) <= 2
+        found += [row["id"] for row in page[name]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert found == everything
+
+
+# --- a device's key -------------------------------------------------------------------------------------------------------
+
+def rotation(device, key, **changes):
+    claims = {"aud": device.api.public_url, "token_sha256": hashlib.sha256(device.token.encode()).hexdigest(), "iat": int(time.time())}
+    return {"public_key": jwk(key), "proof": jws(key, claims | changes)}
+
+
+def test_a_device_changes_its_key(worker, sql):
+    _, device = worker
+    old, new = device.key, Device(device.api).key
+    for _ in range(2):  # a lost answer costs a repetition
+        assert device("POST", "/v1/devices/self/key", rotation(device, new)).status_code == 204
+    assert code_of(device.request_token()) == (401, "client_invalid")
+    device.key = new
+    assert device.request_token().status_code == 200
+    device.key = old
+    assert sql(f"SELECT count(*) FROM streamsight.audit WHERE action = 'device.change_key' AND subject_id = '{device.id}'") == "1"
+
+
+def test_only_a_key_that_is_held(worker, staff, api):
+    _, device = worker
+    new = Device(api).key
+    bad = [rotation(device, new, token_sha256="0" * 64), rotation(device, new, aud="https://other.example.org"),
+           rotation(device, new) | {"public_key": jwk(device.key)}, rotation(device, new, code_sha256="x") | {"proof": "x"}]
+    for body in bad:
+        assert code_of(device("POST", "/v1/devices/self/key", body)) == (403, "proof_invalid")
+    assert code_of(device("POST", "/v1/devices/self/key", rotation(device, new, iat=int(time.time()) - 600))) == (401, "assertion_time")
+    other = Device(api).enroll(staff.admin("POST", "/v1/enrolment-codes", {}).json()["code"]).log_in()
+    assert code_of(device("POST", "/v1/devices/self/key", rotation(device, other.key))) == (409, "device_key_known")
+    assert device.request_token().status_code == 200
