@@ -38,6 +38,8 @@ int settings_load(Settings *settings, const char *path, char **ret_error) {
                 { "Server", "Workers", config_parse_uint, WORKERS_MAX, &settings->workers },
                 { "Database", "ConnectionString", config_parse_string, STRING_MAX, &settings->database },
                 { "Admin", "ConnectionString", config_parse_string, STRING_MAX, &settings->admin_database },
+                { "Migration", "ConnectionString", config_parse_string, STRING_MAX,
+                  &settings->migration_database },
                 { "Keys", "MasterKeyFile", config_parse_string, STRING_MAX, &settings->master_key_file },
                 { "Sessions", "Redis", config_parse_string, STRING_MAX, &settings->redis },
                 { "Sessions", "RedisCAFile", config_parse_string, STRING_MAX, &settings->redis_ca_file },
@@ -81,6 +83,7 @@ void settings_done(Settings *settings) {
         free(settings->public_url);
         free(settings->database);
         free(settings->admin_database);
+        free(settings->migration_database);
         free(settings->master_key_file);
         free(settings->redis);
         free(settings->redis_ca_file);

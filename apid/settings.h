@@ -13,9 +13,11 @@
 typedef struct Settings {
         char *listen;     /* [Server] Listen=: "127.0.0.1:8080", "[::1]:8080" or "unix:/path" */
         char *public_url; /* [Server] PublicURL=: what clients call us, "https://…" without a final slash */
-        uint64_t workers;     /* [Server] Workers=: threads, each with a database connection */
-        char *database;       /* [Database] ConnectionString=: libpq's, of role streamsight_apid */
-        char *admin_database; /* [Admin] ConnectionString=: the same of a superuser, for streamsight-admin */
+        uint64_t workers;             /* [Server] Workers=: threads, each with a database connection */
+        char *database;               /* [Database] ConnectionString=: libpq's, of role streamsight_apid */
+        char *admin_database;         /* [Admin] ConnectionString=: the same of streamsight_admin, for
+                                         streamsight-admin */
+        char *migration_database;     /* [Migration] ConnectionString=: of a superuser, for its "migrate" */
         char *master_key_file;        /* [Keys] MasterKeyFile= */
         char *redis;                  /* [Sessions] Redis=: "host:port"; NULL: nobody can log in */
         char *redis_ca_file;          /* [Sessions] RedisCAFile=: PEM; NULL: the system's */

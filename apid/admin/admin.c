@@ -32,6 +32,10 @@ static int fail_result(Admin *admin, const PGresult *result) {
                 return admin_fail(
                                 ENOENT,
                                 "The database has no schema yet, or an old one: run streamsight-admin migrate");
+        if (state && strcmp(state, "23505") == 0) /* unique_violation */
+                return admin_fail(EEXIST, "There is one like it already: %s", text);
+        if (state && strcmp(state, "SS006") == 0)
+                return admin_fail(EACCES, "The invitation is wrong, was already used, or has expired");
         if (state && strcmp(state, "23503") == 0) /* foreign_key_violation */
                 return admin_fail(ENOENT, "There is no such company");
         if (state && strcmp(state, "23514") == 0) /* check_violation */

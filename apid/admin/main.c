@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* streamsight-admin, the operator's command. It talks to the database directly, as a superuser. */
+/* streamsight-admin, the operator's command. It talks to the database directly, as streamsight_admin. */
 
 #include <getopt.h>
 #include <openssl/crypto.h>
@@ -107,7 +107,7 @@ static void print_help(void) {
              "      --recording=automatic|manual|off\n"
              "      --role=owner|admin|manager|auditor\n"
              "  -c, --config=FILE           instead of " STREAMSIGHT_APID_CONFIG
-             "; [Admin] and [Keys] are used\n"
+             "; [Admin], [Migration] and [Keys] are used\n"
              "      --json                  print JSON\n"
              "  -h, --help                  show this\n"
              "      --version               show the version");
@@ -148,7 +148,24 @@ static int check_options(const Command *command, const Admin *admin) {
 
 static void ignore_notice(void *userdata _unused_, const PGresult *result _unused_) {}
 
-static int connect_database(Admin *admin, const char *config) {
+/* Day to day it is a role that can do what the commands need; a superuser can as well, but should not be
+ * needed. */
+static int check_role(Admin *admin, const Command *command) {
+        const char *superuser = PQparameterStatus(admin->connection, "is_superuser");
+        const char *user = PQuser(admin->connection);
+
+        if (superuser && strcmp(superuser, "on") == 0)
+                return 0;
+        if (command->run == command_migrate)
+                return admin_fail(EPERM,
+                                  "[Migration] ConnectionString= must name a superuser, such as postgres");
+        if (strcmp(user, "streamsight_admin") == 0)
+                return 0;
+        return admin_fail(EPERM, "[Admin] ConnectionString= must name the role streamsight_admin, not %s",
+                          user);
+}
+
+static int connect_database(Admin *admin, const char *config, const Command *command) {
         static const char *const keywords[] = { "dbname", "fallback_application_name", "client_encoding",
                                                 "connect_timeout", NULL };
         _cleanup_free_ char *error = NULL;
@@ -157,20 +174,18 @@ static int connect_database(Admin *admin, const char *config) {
         r = settings_load(&admin->settings, config, &error);
         if (r < 0)
                 return admin_fail(r, "Reading the configuration failed: %s", error ?: "out of memory");
-        if (!admin->settings.admin_database)
+        const char *conninfo = admin->settings.admin_database;
+        if (command->run == command_migrate && admin->settings.migration_database)
+                conninfo = admin->settings.migration_database;
+        if (!conninfo)
                 return admin_fail(EINVAL, "%s must set [Admin] ConnectionString=", config);
-        const char *const values[] = { admin->settings.admin_database, "streamsight-admin", "UTF8", "10",
-                                       NULL };
+        const char *const values[] = { conninfo, "streamsight-admin", "UTF8", "10", NULL };
         admin->connection = PQconnectdbParams(keywords, values, 1);
         if (PQstatus(admin->connection) != CONNECTION_OK)
                 return admin_fail(ECONNREFUSED, "Connecting to the database failed: %s",
                                   PQerrorMessage(admin->connection));
         PQsetNoticeReceiver(admin->connection, ignore_notice, NULL);
-        const char *superuser = PQparameterStatus(admin->connection, "is_superuser");
-        if (!superuser || strcmp(superuser, "on") != 0)
-                return admin_fail(EPERM,
-                                  "[Admin] ConnectionString= must name a superuser, such as postgres");
-        return 0;
+        return check_role(admin, command);
 }
 
 static int run(int argc, char *argv[], Admin *admin) {
@@ -199,7 +214,7 @@ static int run(int argc, char *argv[], Admin *admin) {
                                 return -EINVAL;
                         }
         if ((r = find_command(argc - optind, argv + optind, admin, &command)) < 0 ||
-            (r = check_options(command, admin)) < 0 || (r = connect_database(admin, config)) < 0)
+            (r = check_options(command, admin)) < 0 || (r = connect_database(admin, config, command)) < 0)
                 return r;
         return command->run(admin);
 }

@@ -48,7 +48,8 @@ int command_user_create(Admin *admin) {
                                            admin->options[OPTION_TTL] ?: TTL_DEFAULT };
         r = admin_query(admin,
                         "WITH made AS (INSERT INTO streamsight.account (company_id, email, email_sha256, name, role)"
-                        " VALUES ($1, lower($2), sha256(convert_to(lower($2), 'UTF8')), $3, $4) RETURNING *),"
+                        " VALUES ($1, lower($2), sha256(convert_to(lower($2), 'UTF8')), $3, $4)"
+                        "  RETURNING id, company_id, email, role),"
                         " invited AS (INSERT INTO streamsight.invitation (token_sha256, company_id, account_id, expires_at)"
                         "  SELECT sha256(convert_to($6, 'UTF8')), company_id, id, now() + $7::bigint * interval '1 second'"
                         "  FROM made),"
@@ -70,7 +71,8 @@ int command_user_invite(Admin *admin) {
         const char *const parameters[] = { admin->argument, code, plain,
                                            admin->options[OPTION_TTL] ?: TTL_DEFAULT };
         r = admin_query(admin,
-                        "WITH changed AS (UPDATE streamsight.account SET state = 'invited' WHERE id = $1 RETURNING *),"
+                        "WITH changed AS (UPDATE streamsight.account SET state = 'invited' WHERE id = $1"
+                        "  RETURNING id, company_id, email, role),"
                         " out AS (DELETE FROM streamsight.session s USING changed c"
                         "  WHERE s.company_id = c.company_id AND s.account_id = c.id),"
                         " before AS (DELETE FROM streamsight.invitation i USING changed c"
@@ -97,7 +99,8 @@ int command_user_disable(Admin *admin) {
         if ((r = admin_check_uuid("ID", admin->argument)) < 0)
                 return r;
         r = admin_query(admin,
-                        "WITH changed AS (UPDATE streamsight.account SET state = 'disabled' WHERE id = $1 RETURNING *),"
+                        "WITH changed AS (UPDATE streamsight.account SET state = 'disabled' WHERE id = $1"
+                        "  RETURNING id, company_id, email, role),"
                         " out AS (DELETE FROM streamsight.session s USING changed c"
                         "  WHERE s.company_id = c.company_id AND s.account_id = c.id),"
                         " noted AS (INSERT INTO streamsight.audit (company_id, actor, action, subject_id)"

@@ -3,12 +3,16 @@
 import json
 import re
 import subprocess
+import urllib.parse
 import uuid
 
 import pytest
 
 from services.apid import _ADMIN_CONF
+from services.people import PASSWORD, User
 from services.process import ServiceError
+
+from .client import code_of
 
 # Nobody's; always the same, because the tests' names hold it
 UNKNOWN = "5d0c1f6e-9b7a-4c3d-8e2f-1a0b9c8d7e6f"
@@ -26,6 +30,7 @@ def admin(apid):
         done = subprocess.run([apid.admin_program, "--config", config or apid.admin_config_file, *map(str, args)], input=stdin,
                               capture_output=True, text=True, timeout=30)
         return done.returncode, done.stdout.strip(), done.stderr.strip()
+    run.program, run.config = apid.admin_program, apid.admin_config_file
     return run
 
 
@@ -152,12 +157,103 @@ def test_help_names_every_command(admin):
         assert command in text
 
 
-def test_no_superuser_no_administration(stack, apid, admin, tmp_path):
+def test_no_administration_by_another_role(stack, apid, admin, tmp_path):
     config = tmp_path / "admin.conf"
     config.write_text(_ADMIN_CONF.format(dsn=apid.database_dsn, key=tmp_path / "none"))
     status, _, error = admin("device", "list", config=config)
+    assert status == 1 and "must name the role streamsight_admin" in error
+    config.write_text(_ADMIN_CONF.format(dsn=apid.admin_dsn, key=tmp_path / "none"))
+    status, _, error = admin("migrate", config=config)
     assert status == 1 and "superuser" in error
     status, _, error = admin("device", "list", config=tmp_path / "nowhere")
     assert status == 1 and "No such file" in error
     with pytest.raises(ServiceError):
         apid.admin("device", "list", "--unknown")
+
+
+@pytest.mark.parametrize("statement", [
+    "SELECT password_sha256 FROM streamsight.account", "SELECT totp_masked FROM streamsight.account",    "SELECT token_sha256 FROM streamsight.session", "SELECT * FROM streamsight.device_token", "SELECT salt FROM streamsight.company",
+    "SELECT * FROM streamsight.recovery_code", "SELECT code_sha256 FROM streamsight.enrolment_code", "DELETE FROM streamsight.recording",
+    "UPDATE streamsight.segment SET size = 1", "INSERT INTO streamsight.session DEFAULT VALUES", "UPDATE streamsight.audit SET action = 'x'",
+    "DELETE FROM streamsight.audit", "UPDATE streamsight.audit_head SET id = 1", "UPDATE streamsight.account SET role = 'owner'",
+    "UPDATE streamsight.account SET password_sha256 = sha256('x')", "UPDATE streamsight.device SET public_key = '\\x00'",
+    "CREATE TABLE streamsight.t (a int)", "CREATE ROLE r", "SET ROLE streamsight_owner", "SELECT api.health()",
+    "INSERT INTO streamsight.recovery_code DEFAULT VALUES", "ALTER TABLE streamsight.audit DISABLE TRIGGER ALL",
+    "COPY (SELECT 1) TO PROGRAM 'true'", "TRUNCATE streamsight.session"])
+def test_the_administrators_role_can_do_no_more_than_its_commands(stack, apid, statement):
+    with pytest.raises(ServiceError, match="permission denied|must be (owner|member|superuser)"):
+        stack.postgres.sql(statement, dsn=apid.admin_dsn)
+
+
+def test_a_user_joins_on_the_terminal(admin, company, api, sql):
+    email = f"terminal.{uuid.uuid4()}@example.org"
+    made = json.loads(admin("--json", "user", "create", "Terry", "--company", company, "--email", email, "--role", "owner")[1])
+    assert "already" in admin("user", "create", "Terry", "--company", company, "--email", email, "--role", "owner")[2]
+    assert "malformed" in admin("user", "create", "Terry", "--company", company, "--email", "x", "--role", "owner")[2]
+    for invitation, password, saying in (("AAAA-BBBB", PASSWORD, "invitation is wrong"), (made["invitation"], "short", "at least 12")):
+        status, _, error = admin("user", "accept", stdin=f"{invitation}\n{password}\n000000\n")
+        assert status == 1 and saying in error
+    # The secret is shown before the code is asked for.
+    process = subprocess.Popen([admin.program, "--config", admin.config, "user", "accept"], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True)
+    process.stdin.write(f"{made['invitation']}\n{PASSWORD}\n")
+    process.stdin.flush()
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith("otpauth://"):
+            break
+    user = User(api.url, email)
+    user.secret = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(lines[-1].strip()).query))["secret"]
+    assert sum("\u2588" in line for line in lines) > 20  # a QR code
+    process.stdin.write(user.code() + "\n")
+    process.stdin.close()
+    rest = process.stdout.read().splitlines()
+    assert process.wait(60) == 0
+    user.recovery_codes = rest[1:]
+    assert len(user.recovery_codes) == 10
+    user.log_in()
+    user.log_in(user.recovery_codes[0])
+    assert email in admin("user", "list", "--company", company)[1]
+    assert admin("user", "disable", made["id"])[1] == made["id"]
+    assert code_of(api("GET", "/v1/auth/session", token=user.token)) == (401, "token_invalid")
+    assert "no user" in admin("user", "invite", str(uuid.uuid4()))[2]
+
+
+# --- the audit trail ------------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def trail(admin):
+    """A company whose trail has some rows; its id."""
+    company = admin("company", "create", "Audited Corp")[1]
+    for _ in range(5):
+        admin("enrolment-code", "create", "--company", company)
+    return company
+
+
+def test_audit_verify(admin, trail, sql):
+    status, text, error = admin("audit", "verify", "--company", trail)
+    company, rows, _, head = text.split()
+    assert (status, company, rows, error) == (0, trail, "6", "")
+    assert json.loads(admin("--json", "audit", "verify", "--company", trail)[1]) == {"company_id": trail, "rows": 6, "sha256": head}
+    admin("enrolment-code", "create", "--company", trail)
+    assert admin("audit", "verify", "--company", trail)[1].split()[3] != head
+    # What was the end is a row's hash now.
+    assert sql(f"SELECT encode(sha256, 'hex') FROM streamsight.audit WHERE company_id = '{trail}' AND id = 6") == head
+    assert trail in admin("audit", "verify")[1]
+
+
+@pytest.mark.parametrize("tamper, saying", [
+    ("UPDATE streamsight.audit SET action = 'x' WHERE company_id = '{}' AND id = 3", "row 3 of"),
+    ("UPDATE streamsight.audit SET at = at + interval '1 us' WHERE company_id = '{}' AND id = 1", "row 1 of"),
+    ("UPDATE streamsight.audit SET address = '192.0.2.9' WHERE company_id = '{}' AND id = 6", "row 6 of"),
+    ("UPDATE streamsight.audit SET detail = '{{\"a\": 1}}' WHERE company_id = '{}' AND id = 6", "row 6 of"),
+    ("DELETE FROM streamsight.audit WHERE company_id = '{}' AND id = 4", "row 4 is missing"),
+    ("DELETE FROM streamsight.audit WHERE company_id = '{}' AND id = 6", "ends at row 5 and should at 6"),
+    ("UPDATE streamsight.audit SET id = 99 WHERE company_id = '{0}' AND id = 2; UPDATE streamsight.audit SET id = 2 WHERE "
+     "company_id = '{0}' AND id = 3; UPDATE streamsight.audit SET id = 3 WHERE company_id = '{0}' AND id = 99", "row 2 of")])
+def test_a_trail_that_a_superuser_has_changed_is_broken(admin, trail, sql, tamper, saying):
+    sql(f"BEGIN; ALTER TABLE streamsight.audit DISABLE TRIGGER append_only; {tamper.format(trail)}; "
+        "ALTER TABLE streamsight.audit ENABLE TRIGGER append_only; COMMIT")
+    status, _, error = admin("audit", "verify", "--company", trail)
+    assert status == 1 and saying in error, error

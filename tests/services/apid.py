@@ -9,6 +9,7 @@ from .process import Process, ServiceError, free_port, private_dir, require_loop
 
 DATABASE = "streamsight"
 ROLE = "streamsight_apid"
+ADMIN_ROLE = "streamsight_admin"
 
 _APID_CONF = """[Server]
 Listen=127.0.0.1:{port}
@@ -29,6 +30,7 @@ KeyFile={session_keys}
 MasterKeyFile={key}
 """
 
+# For a database of which the superuser alone is known.
 _ADMIN_CONF = """[Admin]
 ConnectionString={dsn}
 
@@ -72,7 +74,9 @@ class Apid:
         self.database_dsn = self._postgres.create_role(ROLE, DATABASE, self._dir / "passfile", "LOGIN NOINHERIT")
         self.config_file.write_text(_APID_CONF.format(port=self.port, url=self.public_url, dsn=self.database_dsn,
                                                       key=key, redis=self._redis, session_keys=self.session_keys))
-        self.admin_config_file.write_text(_ADMIN_CONF.format(dsn=self._postgres.owner_dsn(DATABASE), key=key))
+        self.admin_dsn = self._postgres.create_role(ADMIN_ROLE, DATABASE, self._dir / "admin-passfile", "LOGIN NOINHERIT")
+        self.admin_config_file.write_text(_ADMIN_CONF.format(dsn=self.admin_dsn, key=key) +
+                                          f"\n[Migration]\nConnectionString={self._postgres.owner_dsn(DATABASE)}\n")
         self.admin("migrate")
         self.run()
         return self
