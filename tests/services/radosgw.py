@@ -235,8 +235,9 @@ class RadosGateway:
     def _run(self, program, *args, conf=True, daemon=False):
         """Runs one of Ceph's tools to its end; daemon: under the daemons' account."""
         argv = [find_program(program), *(["-c", str(self._conf)] if conf else []), *map(str, args)]
-        if daemon and self._user:
-            argv = ["setpriv", f"--reuid={self._user}", f"--regid={self._user}", "--init-groups", "--", *argv]
+        account = [f"--reuid={self._user}", f"--regid={self._user}", "--init-groups"] if daemon and self._user else []
+        # Killed with us: without a mon such a tool looks for one for ever, as fast as it can.
+        argv = [find_program("setpriv"), "--pdeathsig=KILL", *account, "--", *argv]
         done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60,
                               env=self._environment())
         if done.returncode != 0:
