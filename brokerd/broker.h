@@ -14,6 +14,7 @@
 
 typedef struct Bus Bus;
 typedef struct Capd Capd;
+typedef struct Displays Displays;
 typedef struct Enrolment Enrolment;
 typedef struct PolicySync PolicySync;
 typedef struct Recorder Recorder;
@@ -36,6 +37,7 @@ typedef struct Broker {
         PolicySync *policy;     /* what the control plane asks for */
         Recorder *recorder;     /* whether to record */
         Capd *capd;             /* the grants */
+        Displays *displays;     /* what udev says of displays; NULL: nothing */
         Uploadd *uploadd;       /* the other end of broker.sock */
         Recordings *recordings; /* what the control plane must know of each recording */
         Uploads *uploads;       /* the segments on their way */

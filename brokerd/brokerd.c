@@ -7,6 +7,7 @@
 #include "broker.h"
 #include "bus.h"
 #include "capd.h"
+#include "displays.h"
 #include "enrol.h"
 #include "log.h"
 #include "main.h"
@@ -23,6 +24,7 @@ static void broker_done(Broker *broker) {
         broker->uploads = uploads_free(broker->uploads);
         broker->recordings = recordings_free(broker->recordings);
         broker->policy = policy_sync_free(broker->policy);
+        broker->displays = displays_free(broker->displays);
         broker->capd = capd_free(broker->capd);
         broker->uploadd = uploadd_free(broker->uploadd);
         broker->recorder = recorder_free(broker->recorder);
@@ -133,7 +135,10 @@ static int open_parts(Broker *broker) {
                 r = uploads_new(&broker->uploads, broker);
         if (r >= 0)
                 r = capd_new(&broker->capd, broker);
-        return r < 0 ? log_error_errno(r, "Cannot start: %m") : 0;
+        if (r < 0)
+                return log_error_errno(r, "Cannot start: %m");
+        displays_new(&broker->displays, broker);
+        return 0;
 }
 
 void broker_enrolled(Broker *broker) {

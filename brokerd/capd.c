@@ -22,6 +22,7 @@ struct Capd {
         sd_event_source *timer; /* the next renewal, or the next try to connect */
         Backoff backoff;
         uint32_t frames_per_second; /* 0: nothing is granted */
+        uint64_t cards_changed;     /* CLOCK_BOOTTIME ns, until capd was told; 0: they did not */
 };
 
 static int capd_on_status(WireConnection *connection _unused_, const void *message, int *fds _unused_,
@@ -97,6 +98,19 @@ static int capd_send_grant(Capd *capd) {
         return wire_connection_send(capd->connection, &grant, sizeof(grant), NULL, 0);
 }
 
+static int capd_send_rescan(Capd *capd) {
+        const struct wire_control_rescan rescan = {
+                .type = WIRE_CONTROL_RESCAN,
+                .cards = capd->cards_changed > 0,
+                .time = capd->cards_changed,
+        };
+        int r = wire_connection_send(capd->connection, &rescan, sizeof(rescan), NULL, 0);
+
+        if (r >= 0)
+                capd->cards_changed = 0;
+        return r;
+}
+
 static int capd_on_time(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
         Capd *capd = userdata;
         int r;
@@ -104,6 +118,8 @@ static int capd_on_time(sd_event_source *source _unused_, uint64_t usec _unused_
         if (capd->frames_per_second == 0)
                 return 0;
         r = capd_connect(capd);
+        if (r >= 0 && capd->cards_changed > 0)
+                r = capd_send_rescan(capd);
         if (r >= 0)
                 r = capd_send_grant(capd);
         if (r < 0)
@@ -133,6 +149,16 @@ void capd_revoke(Capd *capd) {
                                   (unsigned long long) (GRANT_LIFETIME / 1000000000));
                 capd->connection = wire_connection_free(capd->connection);
         }
+}
+
+void capd_rescan(Capd *capd, bool cards) {
+        if (cards)
+                capd->cards_changed = clock_boottime() * 1000;
+        if (!capd->connection)
+                return;
+        int r = capd_send_rescan(capd);
+        if (r < 0)
+                capd_lost(capd, strerror(-r));
 }
 
 int capd_new(Capd **ret, Broker *broker) {

@@ -13,3 +13,7 @@ Capd *capd_free(Capd *capd);
 /* Grants all outputs at this rate from now on, connecting (which starts capd) if need be. */
 void capd_grant(Capd *capd, uint32_t frames_per_second);
 void capd_revoke(Capd *capd);
+
+/* Displays (or, cards: graphics cards) came or went: capd is to look again. If it is not connected, it is
+ * told of cards when it is. */
+void capd_rescan(Capd *capd, bool cards);

@@ -27,14 +27,18 @@ int capd_enumerate(Capd *capd) {
         int r;
 
         r = outputs_enumerate(&capd->outputs, capd->cards, capd->n_cards);
-        if (r < 0) {
-                log_error_errno(r, "Cannot list the outputs (a card was removed?), ending: %m");
+        if (r == -ENODEV) {
+                log_notice("A graphics card is gone: starting anew to see which there are.");
+                sd_event_exit(capd->event, 0);
+        } else if (r < 0) {
+                log_error_errno(r, "Cannot list the outputs, ending: %m");
                 sd_event_exit(capd->event, r);
         }
         return r;
 }
 
 static int open_cards(Capd *capd) {
+        capd->opened = capd_now();
         for (unsigned minor = 0; minor < CARD_MINORS && capd->n_cards < CARDS_MAX; minor++) {
                 Card *card = &capd->cards[capd->n_cards];
                 int r = card_open(minor, card);

@@ -6,17 +6,28 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "capture.h"
 #include "card.h"
 #include "grant.h"
 #include "outputs.h"
 #include "peer.h"
 
+/* The last frame of an output that was given out. */
+typedef struct Given {
+        uint64_t sequence; /* 0: none, or it was confirmed */
+        bool copied;       /* it was a copy, which no page flip can tear */
+        Shown shown;
+        unsigned again; /* so many times in a row it was to be taken again */
+} Given;
+
 typedef struct Capd {
         sd_event *event;
         Card cards[CARDS_MAX];
         size_t n_cards;
+        uint64_t opened; /* when they were */
         Outputs outputs;
         Grant grant;
+        Given given[GRANT_OUTPUTS];
         Peer frames, control; /* uploadd and brokerd */
         uint64_t n_frames, n_refusals;
         uint32_t last_reason;
@@ -28,6 +39,9 @@ uint64_t capd_now(void);
 /* Looks at the outputs again. Where that cannot be done, a card is gone or something worse happened: it says
  * so and ends the program, for systemd to start it anew. */
 int capd_enumerate(Capd *capd) _must_check_;
+
+/* Tells uploadd, if it is connected, of the outputs there are by now. */
+void frames_tell_outputs(Capd *capd);
 
 /* frame.sock and control.sock of wire.h */
 int frames_listen(Capd *capd) _must_check_;

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "capture.h"
 
+#include "plane/copy.h"
+
 void frame_close(Frame *frame) {
-        dmabufs_close(&frame->dmabufs);
+        frame_memory_close(&frame->memory);
 }
 
 /* The output is what it was, and it is switched on. */
-static int capture_check(const Output *o, struct drm_mode_crtc *ret_crtc) {
+static int capture_check(const Output *o, struct drm_mode_crtc *ret_crtc, struct wire_hdr *ret_hdr) {
         bool on;
         int r;
 
-        r = output_check(o, &on);
+        r = output_check(o, &on, ret_hdr);
         if (r < 0)
                 return r;
         r = kms_crtc(o->card->fd, o->crtc, ret_crtc);
@@ -23,82 +25,112 @@ static int capture_check(const Output *o, struct drm_mode_crtc *ret_crtc) {
 }
 
 /* Planes are few, and qsort() may want to read /proc. */
-static void frame_insert(struct wire_frame *message, const struct wire_plane *plane) {
-        uint32_t i = message->n_planes++;
+static void frame_insert(Frame *frame, const struct wire_plane *plane, uint32_t fb_id) {
+        struct wire_plane *planes = frame->message.planes;
+        uint32_t i = frame->message.n_planes++;
 
-        for (; i > 0 && message->planes[i - 1].zpos > plane->zpos; i--)
-                message->planes[i] = message->planes[i - 1];
-        message->planes[i] = *plane;
+        for (; i > 0 && planes[i - 1].zpos > plane->zpos; i--)
+                planes[i] = planes[i - 1];
+        planes[i] = *plane;
+        frame->shown.plane_ids[frame->shown.n] = plane->plane_id;
+        frame->shown.fb_ids[frame->shown.n++] = fb_id;
 }
 
 /* Adds one plane to the frame, unless it shows nothing. */
 static int capture_plane(const Output *o, const Plane *p, const struct drm_mode_crtc *crtc, Frame *frame) {
         _cleanup_(framebuffer_release) Framebuffer framebuffer = {};
-        struct wire_plane plane = {}, after = {};
-        uint32_t fb_id, crtc_id, fb_after, crtc_after;
-        uint64_t inode;
+        struct wire_plane plane = {};
+        uint32_t fb_id, crtc_id;
         int r;
 
         r = plane_read(o->card->fd, p, crtc, &fb_id, &crtc_id, &plane);
         if (r < 0)
                 return r;
-        if (crtc_id != 0 && crtc_id != o->crtc)
-                return -ESTALE;
-        if (fb_id == 0 || crtc_id == 0)
-                return WIRE_REASON_NONE;
+        if (fb_id == 0 || crtc_id != o->crtc)
+                return 0;
+        if (frame->message.n_planes == WIRE_PLANES_MAX)
+                return -ENOBUFS;
 
         r = framebuffer_get(o->card->fd, fb_id, &framebuffer);
-        if (r >= 0) {
-                frame->format = framebuffer.fb.pixel_format;
-                frame->modifier = framebuffer_modifier(&framebuffer);
-                r = framebuffer_export(&framebuffer, &frame->dmabufs, &plane);
+        if (r < 0)
+                return r;
+        frame->format = framebuffer.fb.pixel_format;
+        frame->modifier = framebuffer_modifier(&framebuffer);
+        r = frame->message.memory == WIRE_MEMORY_DMABUF
+                            ? framebuffer_export(&framebuffer, &frame->memory, &plane)
+                            : framebuffer_copy(&framebuffer, &frame->memory, &plane);
+        if (r < 0)
+                return r;
+        frame_insert(frame, &plane, fb_id);
+        return 0;
+}
+
+/* A page flip changes a framebuffer's id. */
+static uint64_t shown_identity(const Shown *shown) {
+        uint64_t identity = 0;
+
+        for (uint32_t i = 0; i < shown->n; i++)
+                identity = (identity + shown->fb_ids[i]) * UINT64_C(0x9e3779b97f4a7c15);
+        return identity;
+}
+
+/* All planes, with their memory to be had in one way. */
+static int capture_planes(const Output *o, const struct drm_mode_crtc *crtc, enum wire_memory memory,
+                          Frame *ret) {
+        _cleanup_(frame_close) Frame frame = { .message = { .type = WIRE_FRAME_FRAME, .memory = memory } };
+        int r = 0;
+
+        for (uint32_t i = 0; i < o->card->n_planes && r >= 0; i++)
+                if (o->card->planes[i].possible_crtcs & o->crtc_bit)
+                        r = capture_plane(o, &o->card->planes[i], crtc, &frame);
+        /* A flip in between frees the id for another framebuffer, perhaps one that no grant allows. */
+        if (r >= 0)
+                r = capture_confirm(o, &frame.shown);
+        ret->format = frame.format;
+        ret->modifier = frame.modifier;
+        if (r < 0)
+                return r;
+
+        frame.message.identity = shown_identity(&frame.shown);
+        frame.message.n_fds = (uint32_t) frame.memory.n;
+        *ret = frame;
+        frame.memory.n = 0; /* the caller's now */
+        return 0;
+}
+
+int capture_confirm(const Output *o, const Shown *shown) {
+        int r = 0;
+
+        for (uint32_t i = 0; i < shown->n && r >= 0; i++)
+                r = plane_confirm(o->card->fd, shown->plane_ids[i], shown->fb_ids[i], o->crtc);
+        return r;
+}
+
+int capture(Output *o, Frame *ret) {
+        struct drm_mode_crtc crtc;
+        struct wire_hdr hdr;
+        int r;
+
+        *ret = (Frame){};
+        r = capture_check(o, &crtc, &hdr);
+        if (r == WIRE_REASON_NONE)
+                r = capture_planes(o, &crtc, o->copied ? WIRE_MEMORY_MEMFD : WIRE_MEMORY_DMABUF, ret);
+        else if (r > 0)
+                return r;
+        if (r == -EOPNOTSUPP) {
+                o->copied = !o->copied;
+                r = capture_planes(o, &crtc, o->copied ? WIRE_MEMORY_MEMFD : WIRE_MEMORY_DMABUF, ret);
         }
         if (r == -EOPNOTSUPP || r == -ENOBUFS)
                 return WIRE_REASON_UNDECODABLE;
-        if (r < 0)
-                return r;
-
-        /* A flip in between frees the id for another framebuffer, perhaps one that no grant allows. */
-        r = plane_read(o->card->fd, p, crtc, &fb_after, &crtc_after, &after);
-        if (r < 0)
-                return r;
-        if (fb_after != fb_id || crtc_after != crtc_id)
-                return -ESTALE;
-
-        /* A page flip changes the framebuffer's id or, where ids are recycled, the memory. */
-        inode = frame->dmabufs.inodes[plane.fds[0]];
-        frame->message.identity = (frame->message.identity + fb_id) * UINT64_C(0x9e3779b97f4a7c15) ^ inode;
-        frame_insert(&frame->message, &plane);
-        return WIRE_REASON_NONE;
-}
-
-int capture(const Output *output, Frame *ret) {
-        _cleanup_(frame_close) Frame frame = { .message = { .type = WIRE_FRAME_FRAME } };
-        struct wire_frame *message = &frame.message;
-        struct drm_mode_crtc crtc;
-        int r;
-
-        r = capture_check(output, &crtc);
-        for (uint32_t i = 0; i < output->n_planes && r == WIRE_REASON_NONE; i++)
-                r = capture_plane(output, &output->planes[i], &crtc, &frame);
         if (r == -ENOENT || r == -EINVAL)
-                r = -ESTALE;
-        /* The picture may have moved to a plane that was none of this output's. */
-        if (r == WIRE_REASON_NONE && message->n_planes == 0)
-                r = -ESTALE;
+                return -ESTALE;
         if (r < 0)
                 return r;
-
-        if (r != WIRE_REASON_NONE) {
-                *ret = (Frame){ .format = frame.format, .modifier = frame.modifier };
-                return r;
-        }
-        message->identity |= message->identity == 0;
-        message->width = output->width;
-        message->height = output->height;
-        message->memory = WIRE_MEMORY_DMABUF;
-        message->n_fds = (uint32_t) frame.dmabufs.n;
-        *ret = frame;
-        frame.dmabufs.n = 0; /* the caller's now */
+        if (ret->message.n_planes == 0)
+                return WIRE_REASON_OFF;
+        ret->message.width = o->width;
+        ret->message.height = o->height;
+        ret->message.hdr = hdr;
         return WIRE_REASON_NONE;
 }

@@ -8,9 +8,16 @@
 #include "plane/framebuffer.h"
 #include "wire.h"
 
+/* What the planes showed: by this a page flip is noticed. */
+typedef struct Shown {
+        uint32_t n;
+        uint32_t plane_ids[WIRE_PLANES_MAX], fb_ids[WIRE_PLANES_MAX];
+} Shown;
+
 typedef struct Frame {
-        struct wire_frame message; /* all but sequence and time; fds index dmabufs */
-        DmaBufs dmabufs;
+        struct wire_frame message; /* all but output, sequence and time; fds index memory */
+        FrameMemory memory;
+        Shown shown;
         /* With WIRE_REASON_UNDECODABLE */
         uint32_t format;
         uint64_t modifier;
@@ -18,7 +25,14 @@ typedef struct Frame {
 
 void frame_close(Frame *frame);
 
-/* WIRE_REASON_NONE: *ret is a frame, to be closed by the caller. Else another enum wire_reason. Negative:
- * -ESTALE the output is no longer what it was when it was enumerated, so enumerate and try again; everything
- * else is of kms.h or framebuffer.h and leaves this process nothing sensible to do. */
-int capture(const Output *output, Frame *ret) _must_check_;
+/* WIRE_REASON_NONE: *ret is a frame of everything the output shows, to be closed by the caller. Else another
+ * enum wire_reason. Negative: -ESTALE the output is no longer what it was when it was enumerated, so
+ * enumerate and try again; -EAGAIN a plane has flipped meanwhile, so try again; everything else is of kms.h,
+ * framebuffer.h or copy.h and leaves this process nothing sensible to do.
+ *
+ * It costs 3 ioctls for the output, 1 for each plane that could show something on it, 4 more for each that
+ * does (5 if its memory is in two pieces), 1 where there is HDR metadata; and allocates nothing. */
+int capture(Output *output, Frame *ret) _must_check_;
+
+/* Whether that is still on the planes: 0, -EAGAIN if one has flipped, or a negative errno as of kms.h. */
+int capture_confirm(const Output *output, const Shown *shown) _must_check_;

@@ -59,11 +59,21 @@ static int card_client_caps(int fd) {
         return 0;
 }
 
+static int card_planes(int fd, Card *card) {
+        KmsIds ids = {};
+        int r;
+
+        r = kms_planes(fd, &ids);
+        for (uint32_t i = 0; i < ids.n && card->n_planes < CARD_PLANES_MAX && r >= 0; i++)
+                r = plane_open(fd, ids.ids[i], &card->planes[card->n_planes++]);
+        return r;
+}
+
 int card_open(unsigned minor, Card *ret) {
         _cleanup_close_ int fd = -1;
         Card card = { .minor = minor };
         char path[32];
-        KmsIds connectors;
+        KmsIds connectors, crtcs;
         struct stat st;
         int r;
 
@@ -82,10 +92,13 @@ int card_open(unsigned minor, Card *ret) {
         r = card_driver(fd, card.driver, sizeof(card.driver));
         if (r < 0)
                 return r;
-        r = kms_connectors(fd, &connectors);
+        r = kms_resources(fd, &connectors, &crtcs);
         if (r < 0)
                 return r;
         r = card_client_caps(fd);
+        if (r < 0)
+                return r;
+        r = card_planes(fd, &card);
         if (r < 0)
                 return r;
 

@@ -51,11 +51,28 @@ static int on_status_get(WireConnection *connection, const void *message _unused
         return control_status(capd, connection);
 }
 
+static int on_rescan(WireConnection *connection _unused_, const void *message, int *fds _unused_,
+                     size_t n_fds _unused_, void *userdata) {
+        Capd *capd = ((Peer *) userdata)->userdata;
+        const struct wire_control_rescan *rescan = message;
+
+        if (rescan->cards > 1)
+                return -EBADMSG;
+        if (rescan->cards && rescan->time > capd->opened) {
+                log_notice("Graphics cards have changed: starting anew to open them.");
+                return sd_event_exit(capd->event, 0);
+        }
+        frames_tell_outputs(capd);
+        return 0;
+}
+
 static const WireRule control_rules[] = {
         { "GRANT", WIRE_CONTROL_GRANT, sizeof(struct wire_control_grant), 0, 0, WIRE_STATE_READY, on_grant },
         { "REVOKE", WIRE_CONTROL_REVOKE, sizeof(struct wire_plain), 0, 0, WIRE_STATE_READY, on_revoke },
         { "STATUS_GET", WIRE_CONTROL_STATUS_GET, sizeof(struct wire_plain), 0, 0, WIRE_STATE_READY,
           on_status_get },
+        { "RESCAN", WIRE_CONTROL_RESCAN, sizeof(struct wire_control_rescan), 0, 0, WIRE_STATE_READY,
+          on_rescan },
 };
 
 int control_listen(Capd *capd) {

@@ -3,11 +3,12 @@
 /* frame.sock: uploadd asks, and is given a frame or a reason why not. */
 
 #include "capd.h"
-#include "capture.h"
 #include "log.h"
 
-/* How often a frame is begun anew because the outputs changed under it. */
-#define CAPTURE_TRIES 3
+/* How often a frame is begun anew because the outputs changed under it, or a plane flipped. */
+#define CAPTURE_TRIES 8
+/* How often a frame may be taken again that a page flip has torn. */
+#define AGAIN_MAX 2
 
 static int frames_none(Capd *capd, WireConnection *connection, struct wire_frame_none *none) {
         none->type = WIRE_FRAME_NONE;
@@ -16,12 +17,14 @@ static int frames_none(Capd *capd, WireConnection *connection, struct wire_frame
         return wire_connection_send(connection, none, sizeof(*none), NULL, 0);
 }
 
-/* As capture(), of what the output is by now. */
+/* As capture(), of what the output is by now. WIRE_REASON_TOO_SOON: it does not hold still. */
 static int frames_capture(Capd *capd, uint32_t output, Frame *ret) {
         for (int try = 0; try < CAPTURE_TRIES; try++) {
-                const Output *o = &capd->outputs.outputs[output];
+                Output *o = &capd->outputs.outputs[output];
                 int r = o->active ? capture(o, ret) : -ESTALE;
 
+                if (r == -EAGAIN)
+                        continue;
                 if (r != -ESTALE)
                         return r;
                 r = capd_enumerate(capd);
@@ -32,10 +35,14 @@ static int frames_capture(Capd *capd, uint32_t output, Frame *ret) {
                 if (!o->active)
                         return WIRE_REASON_OFF;
         }
-        return WIRE_REASON_OFF;
+        return WIRE_REASON_TOO_SOON;
 }
 
 static int frames_failed(Capd *capd, int error) {
+        if (error == -ENODEV) {
+                log_notice("A graphics card is gone: starting anew to see which there are.");
+                return sd_event_exit(capd->event, 0);
+        }
         if (error == -EPERM)
                 log_error_errno(error,
                                 "The kernel gives no handles of framebuffers: capd needs CAP_SYS_ADMIN in the "
@@ -69,6 +76,8 @@ static int on_next(WireConnection *connection, const void *message, int *fds _un
         }
         if (r != WIRE_REASON_NONE) {
                 none.reason = (uint32_t) r;
+                if (r == WIRE_REASON_TOO_SOON && none.not_before == 0)
+                        none.not_before = now;
                 if (r == WIRE_REASON_UNDECODABLE) {
                         none.format = frame.format;
                         none.modifier = frame.modifier;
@@ -79,18 +88,62 @@ static int on_next(WireConnection *connection, const void *message, int *fds _un
         frame.message.output = next->output;
         frame.message.sequence = capd->n_frames + 1;
         frame.message.time = now;
-        r = wire_connection_send(connection, &frame.message, sizeof(frame.message), frame.dmabufs.fds,
-                                 frame.dmabufs.n);
+        r = wire_connection_send(connection, &frame.message, sizeof(frame.message), frame.memory.fds,
+                                 frame.memory.n);
         if (r < 0)
                 return r;
         capd->n_frames++;
         grant_served(&capd->grant, next->output, now);
+        capd->given[next->output].sequence = frame.message.sequence;
+        capd->given[next->output].copied = frame.message.memory == WIRE_MEMORY_MEMFD;
+        capd->given[next->output].shown = frame.shown;
         return 0;
 }
 
-static int on_outputs_get(WireConnection *connection, const void *message _unused_, int *fds _unused_,
-                          size_t n_fds _unused_, void *userdata) {
+/* Whether any of the planes has flipped since the frame was given out. */
+static int frames_flipped(Capd *capd, uint32_t output) {
+        const Output *o = &capd->outputs.outputs[output];
+        const Given *given = &capd->given[output];
+        int r;
+
+        if (given->copied)
+                return false;
+        r = o->active ? capture_confirm(o, &given->shown) : -EAGAIN;
+        return r == -EAGAIN || r == -ENOENT ? true : r;
+}
+
+static int on_confirm(WireConnection *connection, const void *message, int *fds _unused_,
+                      size_t n_fds _unused_, void *userdata) {
         Capd *capd = ((Peer *) userdata)->userdata;
+        const struct wire_frame_confirm *confirm = message;
+        struct wire_frame_confirmed answer = { WIRE_FRAME_CONFIRMED, confirm->output, confirm->sequence,
+                                               WIRE_WHOLE, 0 };
+        Given *given;
+        int r;
+
+        if (confirm->output >= GRANT_OUTPUTS)
+                return -EBADMSG;
+        given = &capd->given[confirm->output];
+        if (given->sequence == 0 || given->sequence != confirm->sequence)
+                return -EPROTO;
+        r = frames_flipped(capd, confirm->output);
+        if (r < 0)
+                return frames_failed(capd, r);
+        given->sequence = 0;
+        if (r == 0)
+                given->again = 0;
+        else if (given->again < AGAIN_MAX) {
+                given->again++;
+                grant_again(&capd->grant, confirm->output);
+                answer.whole = WIRE_AGAIN;
+        } else {
+                given->again = 0;
+                answer.whole = WIRE_TORN;
+        }
+        return wire_connection_send(connection, &answer, sizeof(answer), NULL, 0);
+}
+
+static int frames_send_outputs(Capd *capd, WireConnection *connection) {
         struct wire_outputs outputs;
         int r;
 
@@ -101,10 +154,25 @@ static int on_outputs_get(WireConnection *connection, const void *message _unuse
         return wire_connection_send(connection, &outputs, sizeof(outputs), NULL, 0);
 }
 
+static int on_outputs_get(WireConnection *connection, const void *message _unused_, int *fds _unused_,
+                          size_t n_fds _unused_, void *userdata) {
+        return frames_send_outputs(((Peer *) userdata)->userdata, connection);
+}
+
+void frames_tell_outputs(Capd *capd) {
+        WireConnection *connection = capd->frames.connection;
+
+        /* A peer that does not read is given up when it asks. */
+        if (connection && wire_connection_state(connection) == WIRE_STATE_READY)
+                (void) frames_send_outputs(capd, connection);
+}
+
 static const WireRule frames_rules[] = {
         { "OUTPUTS_GET", WIRE_FRAME_OUTPUTS_GET, sizeof(struct wire_plain), 0, 0, WIRE_STATE_READY,
           on_outputs_get },
         { "NEXT", WIRE_FRAME_NEXT, sizeof(struct wire_frame_next), 0, 0, WIRE_STATE_READY, on_next },
+        { "CONFIRM", WIRE_FRAME_CONFIRM, sizeof(struct wire_frame_confirm), 0, 0, WIRE_STATE_READY,
+          on_confirm },
 };
 
 int frames_listen(Capd *capd) {

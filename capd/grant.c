@@ -52,3 +52,8 @@ void grant_served(Grant *grant, uint32_t output, uint64_t now) {
         grant->last[output] = now;
         grant->served |= UINT64_C(1) << output;
 }
+
+void grant_again(Grant *grant, uint32_t output) {
+        if (output < GRANT_OUTPUTS)
+                grant->served &= ~(UINT64_C(1) << output);
+}

@@ -36,3 +36,6 @@ enum wire_reason grant_check(const Grant *grant, uint32_t output, uint64_t now, 
 
 /* A frame of output, which grant_check() allowed, has left. */
 void grant_served(Grant *grant, uint32_t output, uint64_t now);
+
+/* That frame is taken back: another one of output may leave at once. */
+void grant_again(Grant *grant, uint32_t output);

@@ -13,16 +13,19 @@ static uint64_t kms_pointer(void *pointer) {
         return (uint64_t) (uintptr_t) pointer;
 }
 
-int kms_connectors(int fd, KmsIds *ret) {
+int kms_resources(int fd, KmsIds *ret_connectors, KmsIds *ret_crtcs) {
         struct drm_mode_card_res resources = {
-                .connector_id_ptr = kms_pointer(ret->ids),
+                .connector_id_ptr = kms_pointer(ret_connectors->ids),
                 .count_connectors = KMS_OBJECTS_MAX,
+                .crtc_id_ptr = kms_pointer(ret_crtcs->ids),
+                .count_crtcs = KMS_OBJECTS_MAX,
         };
         int r = kms_ioctl(fd, DRM_IOCTL_MODE_GETRESOURCES, &resources);
 
         if (r < 0)
                 return r;
-        ret->n = MIN(resources.count_connectors, KMS_OBJECTS_MAX);
+        ret_connectors->n = MIN(resources.count_connectors, KMS_OBJECTS_MAX);
+        ret_crtcs->n = MIN(resources.count_crtcs, KMS_OBJECTS_MAX);
         return 0;
 }
 
@@ -114,4 +117,18 @@ bool kms_value(const KmsProperties *properties, uint32_t id, uint64_t *ret) {
                         return true;
                 }
         return false;
+}
+
+int kms_blob(int fd, uint32_t id, void *data, size_t size) {
+        struct drm_mode_get_blob blob = {
+                .blob_id = id,
+                .length = (uint32_t) size,
+                .data = kms_pointer(data),
+        };
+        int r = kms_ioctl(fd, DRM_IOCTL_MODE_GETPROPBLOB, &blob);
+
+        if (r < 0)
+                return r;
+        /* drm_mode_getblob_ioctl() copies nothing if the lengths differ, and tells the right one. */
+        return blob.length == size ? 0 : -EMSGSIZE;
 }

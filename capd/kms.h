@@ -29,7 +29,7 @@ typedef struct KmsProperties {
 } KmsProperties;
 
 /* -EOPNOTSUPP: the card has no outputs at all. */
-int kms_connectors(int fd, KmsIds *ret);
+int kms_resources(int fd, KmsIds *ret_connectors, KmsIds *ret_crtcs);
 int kms_planes(int fd, KmsIds *ret);
 
 /* Never makes the driver probe the cable. */
@@ -48,3 +48,6 @@ int kms_resolve(int fd, const KmsProperties *properties, const char *const *name
 
 /* False if the object has no such property (or id is 0). */
 bool kms_value(const KmsProperties *properties, uint32_t id, uint64_t *ret);
+
+/* A property's blob. -EMSGSIZE: it is not of this size. */
+int kms_blob(int fd, uint32_t id, void *data, size_t size);

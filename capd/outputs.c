@@ -55,43 +55,69 @@ static uint32_t mode_refresh(const struct drm_mode_modeinfo *mode) {
         return denominator > 0 ? (uint32_t) ((numerator + denominator / 2) / denominator) : 0;
 }
 
+/* Once for a connector and the CRTC that feeds it. */
 static int output_resolve(Output *o) {
-        static const char *const connector_names[] = { "CRTC_ID", "DPMS" }, *const crtc_names[] = {
-                "ACTIVE"
-        };
-        uint32_t connector_ids[ELEMENTSOF(connector_names)];
+        static const char *const connector_names[] = { "CRTC_ID", "DPMS", "HDR_OUTPUT_METADATA",
+                                                       "Colorspace" },
+                                 *const crtc_names[] = { "ACTIVE" };
+        uint32_t ids[ELEMENTSOF(connector_names)], active;
         KmsProperties properties;
         int r;
 
+        if (o->properties.connector == o->connector && o->properties.crtc == o->crtc)
+                return 0;
         r = kms_properties(o->card->fd, o->connector, DRM_MODE_OBJECT_CONNECTOR, &properties);
         if (r >= 0)
-                r = kms_resolve(o->card->fd, &properties, connector_names, ELEMENTSOF(connector_names),
-                                connector_ids);
+                r = kms_resolve(o->card->fd, &properties, connector_names, ELEMENTSOF(connector_names), ids);
         if (r >= 0)
                 r = kms_properties(o->card->fd, o->crtc, DRM_MODE_OBJECT_CRTC, &properties);
         if (r >= 0)
-                r = kms_resolve(o->card->fd, &properties, crtc_names, ELEMENTSOF(crtc_names),
-                                &o->crtc_active);
+                r = kms_resolve(o->card->fd, &properties, crtc_names, ELEMENTSOF(crtc_names), &active);
         if (r < 0)
                 return r;
-        o->connector_crtc_id = connector_ids[0];
-        o->connector_dpms = connector_ids[1];
+        o->properties = (OutputProperties){ o->connector, o->crtc, ids[0], ids[1], ids[2], ids[3], active };
         return 0;
 }
 
-int output_check(const Output *o, bool *ret_on) {
-        KmsProperties properties;
+static int output_hdr(const Output *o, const KmsProperties *connector, struct wire_hdr *ret) {
+        const struct hdr_metadata_infoframe *light;
+        struct hdr_output_metadata metadata;
+        uint64_t blob = 0, colorspace = 0;
+        int r;
+
+        *ret = (struct wire_hdr){};
+        (void) kms_value(connector, o->properties.colorspace, &colorspace);
+        (void) kms_value(connector, o->properties.hdr_metadata, &blob);
+        ret->colorspace = (uint32_t) colorspace;
+        if (blob == 0)
+                return 0;
+        r = kms_blob(o->card->fd, (uint32_t) blob, &metadata, sizeof(metadata));
+        if (r == -EMSGSIZE)
+                return 0; /* of a kind that is not known here */
+        if (r < 0)
+                return r;
+        light = &metadata.hdmi_metadata_type1;
+        ret->eotf = light->eotf;
+        ret->max_luminance = light->max_display_mastering_luminance;
+        ret->min_luminance = light->min_display_mastering_luminance;
+        ret->max_content = light->max_cll;
+        ret->max_average = light->max_fall;
+        return 0;
+}
+
+int output_check(const Output *o, bool *ret_on, struct wire_hdr *ret_hdr) {
+        KmsProperties connector, properties;
         uint64_t crtc, active = true, dpms = DRM_MODE_DPMS_ON;
         int r;
 
-        r = kms_properties(o->card->fd, o->connector, DRM_MODE_OBJECT_CONNECTOR, &properties);
+        r = kms_properties(o->card->fd, o->connector, DRM_MODE_OBJECT_CONNECTOR, &connector);
         if (r < 0)
                 return r;
-        if (!kms_value(&properties, o->connector_crtc_id, &crtc)) {
-                struct drm_mode_get_connector connector;
+        if (!kms_value(&connector, o->properties.crtc_id, &crtc)) {
+                struct drm_mode_get_connector state;
                 uint32_t fed_by;
 
-                r = connector_crtc(o->card, o->connector, &connector, &fed_by);
+                r = connector_crtc(o->card, o->connector, &state, &fed_by);
                 if (r < 0)
                         return r;
                 crtc = fed_by;
@@ -99,42 +125,26 @@ int output_check(const Output *o, bool *ret_on) {
         if (crtc != o->crtc)
                 return -ESTALE;
 
-        if (o->crtc_active == 0)
-                (void) kms_value(&properties, o->connector_dpms, &dpms);
+        if (o->properties.active == 0)
+                (void) kms_value(&connector, o->properties.dpms, &dpms);
         else {
                 r = kms_properties(o->card->fd, o->crtc, DRM_MODE_OBJECT_CRTC, &properties);
                 if (r < 0)
                         return r;
-                (void) kms_value(&properties, o->crtc_active, &active);
+                (void) kms_value(&properties, o->properties.active, &active);
         }
         *ret_on = active && dpms == DRM_MODE_DPMS_ON;
+        return output_hdr(o, &connector, ret_hdr);
+}
+
+static uint32_t crtc_bit(const KmsIds *crtcs, uint32_t crtc) {
+        for (uint32_t i = 0; i < crtcs->n && i < 32; i++)
+                if (crtcs->ids[i] == crtc)
+                        return 1U << i;
         return 0;
 }
 
-/* The primary plane is what the recording is of; overlays and cursors are found here as well. */
-static int output_planes(Output *o, const KmsIds *planes) {
-        int r;
-
-        o->n_planes = 0;
-        for (uint32_t i = 0; i < planes->n && o->n_planes < WIRE_PLANES_MAX; i++) {
-                struct drm_mode_get_plane state;
-                Plane plane;
-
-                r = kms_plane(o->card->fd, planes->ids[i], &state);
-                if (r < 0)
-                        return r;
-                if (state.crtc_id != o->crtc)
-                        continue;
-                r = plane_open(o->card->fd, planes->ids[i], &plane);
-                if (r < 0)
-                        return r;
-                if (plane.type == DRM_PLANE_TYPE_PRIMARY)
-                        o->planes[o->n_planes++] = plane;
-        }
-        return 0;
-}
-
-static int output_activate(Output *o, uint32_t crtc_id, const KmsIds *planes) {
+static int output_activate(Output *o, uint32_t crtc_id, const KmsIds *crtcs) {
         struct drm_mode_crtc crtc;
         int r;
 
@@ -145,19 +155,18 @@ static int output_activate(Output *o, uint32_t crtc_id, const KmsIds *planes) {
                 return 0;
 
         o->crtc = crtc_id;
+        o->crtc_bit = crtc_bit(crtcs, crtc_id);
         o->width = crtc.mode.hdisplay;
         o->height = crtc.mode.vdisplay;
         o->refresh_mhz = mode_refresh(&crtc.mode);
         r = output_resolve(o);
-        if (r >= 0)
-                r = output_planes(o, planes);
         if (r < 0)
                 return r;
         o->active = true;
         return 0;
 }
 
-static int connector_enumerate(Outputs *outputs, const Card *card, uint32_t id, const KmsIds *planes) {
+static int connector_enumerate(Outputs *outputs, const Card *card, uint32_t id, const KmsIds *crtcs) {
         struct drm_mode_get_connector c;
         uint32_t crtc;
         bool connected;
@@ -173,21 +182,18 @@ static int connector_enumerate(Outputs *outputs, const Card *card, uint32_t id, 
                 return 0;
         o->connected = connected;
         o->connector = id;
-        return crtc != 0 ? output_activate(o, crtc, planes) : 0;
+        return crtc != 0 ? output_activate(o, crtc, crtcs) : 0;
 }
 
 static int card_enumerate(Outputs *outputs, const Card *card) {
-        KmsIds connectors, planes;
+        KmsIds connectors, crtcs;
         int r;
 
-        r = kms_connectors(card->fd, &connectors);
-        if (r < 0)
-                return r;
-        r = kms_planes(card->fd, &planes);
+        r = kms_resources(card->fd, &connectors, &crtcs);
         if (r < 0)
                 return r;
         for (uint32_t i = 0; i < connectors.n; i++) {
-                r = connector_enumerate(outputs, card, connectors.ids[i], &planes);
+                r = connector_enumerate(outputs, card, connectors.ids[i], &crtcs);
                 /* Gone since they were listed, as DisplayPort MST connectors may be. */
                 if (r < 0 && r != -ENOENT)
                         return r;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The outputs of all cards: connectors, and what feeds the ones that show a picture. */
+/* The outputs of all cards: connectors, and what feeds the ones that show a picture. Which planes these show
+ * changes by the frame (capture.h). */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,9 +10,16 @@
 #include "card.h"
 #include "cleanup.h"
 #include "grant.h"
-#include "plane/plane.h"
+#include "wire.h"
 
-/* Connector, CRTC and planes are KMS ids of one card. An output keeps its place, which is its id, for as
+/* Property ids, 0 where the driver has no such property: without atomic modesetting there is no CRTC_ID or
+ * ACTIVE, but DPMS. */
+typedef struct OutputProperties {
+        uint32_t connector, crtc; /* whose they are */
+        uint32_t crtc_id, dpms, hdr_metadata, colorspace, active;
+} OutputProperties;
+
+/* Connector and CRTC are KMS ids of one card. An output keeps its place, which is its id, for as
  * long as capd runs, also while it is unplugged: a grant for it is never one for another. */
 typedef struct Output {
         bool known;     /* this place is taken */
@@ -21,12 +29,10 @@ typedef struct Output {
         uint32_t connector_type,
                         connector_type_id; /* what its name is made of: the identity across unplugging */
         uint32_t connector, crtc;
+        uint32_t crtc_bit; /* of Plane.possible_crtcs */
         uint32_t width, height, refresh_mhz;
-        /* Property ids, 0 where the driver has no atomic modesetting (and no CRTC_ID or ACTIVE, but DPMS).
-         */
-        uint32_t connector_crtc_id, connector_dpms, crtc_active;
-        uint32_t n_planes;
-        Plane planes[WIRE_PLANES_MAX];
+        OutputProperties properties;
+        bool copied; /* the last frame's memory could not be exported: copy.h */
 } Output;
 
 typedef struct Outputs {
@@ -34,8 +40,8 @@ typedef struct Outputs {
 } Outputs;
 
 /* What feeds the output now: -ESTALE if that is another CRTC than at enumeration, or none; else whether the
- * picture is switched on, and not asleep, in *ret_on. */
-int output_check(const Output *output, bool *ret_on) _must_check_;
+ * picture is switched on, and not asleep, and what it was told of its light. */
+int output_check(const Output *output, bool *ret_on, struct wire_hdr *ret_hdr) _must_check_;
 
 /* Looks at every connector of the cards again. 0 or a negative errno as of kms.h. */
 int outputs_enumerate(Outputs *outputs, const Card *cards, size_t n_cards) _must_check_;

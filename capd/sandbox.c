@@ -118,6 +118,13 @@ static const Rule rules[] = {
         /* A dma-buf's identity. */
         RULE(fstat),
 
+        /* The copy of what cannot be exported: mapped to be read, written into a memfd that is sealed then.
+         * A card or a dma-buf is never mapped to be written. */
+        RULE(mmap, INT(2, PROT_READ), INT(3, MAP_SHARED)),
+        RULE(memfd_create, INT(1, MFD_ALLOW_SEALING)),
+        RULE(pwrite64),
+        RULE(fcntl, INT(1, F_ADD_SEALS)),
+
         /* malloc(): memory of its own, never executable. */
         RULE(brk),
         RULE(mmap, BITS(2, PROT_EXEC, 0), BITS(3, MAP_ANONYMOUS, MAP_ANONYMOUS)),
@@ -171,7 +178,8 @@ int sandbox_filter(void) {
         }
         /* sd_journal_sendv(3) falls back on it when the journal's socket is full: the message is lost then.
          */
-        r = seccomp_rule_add_exact(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(memfd_create), 0);
+        r = seccomp_rule_add_exact(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(memfd_create), 1,
+                                   SCMP_A1(SCMP_CMP_NE, MFD_ALLOW_SEALING));
         if (r >= 0)
                 r = seccomp_load(filter);
         if (r < 0)

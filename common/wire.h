@@ -31,7 +31,7 @@ enum {
         WIRE_HELLO = 0x1,
 
         WIRE_FRAME_OUTPUTS_GET = 0x101, /* uploadd → capd */
-        WIRE_FRAME_OUTPUTS = 0x102,     /* capd → uploadd, the answer */
+        WIRE_FRAME_OUTPUTS = 0x102,     /* capd → uploadd, the answer; also unasked, after RESCAN */
         WIRE_FRAME_NEXT = 0x103,        /* uploadd → capd */
         WIRE_FRAME_FRAME = 0x104, /* capd → uploadd, an answer to NEXT: the only message with descriptors */
         WIRE_FRAME_NONE = 0x105,  /* capd → uploadd, the other: never silence */
@@ -240,7 +240,8 @@ struct wire_control_grant {
 struct wire_control_rescan {
         uint32_t type;
         uint32_t cards; /* 1: cards came or went, for which capd starts anew (it opens nothing once it
-                           serves); 0: displays did */
+                           serves); 0: displays did, of which capd tells uploadd */
+        uint64_t time;  /* of the last change of cards: capd that opened them later knows already */
 };
 
 struct wire_control_status {

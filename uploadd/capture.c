@@ -19,7 +19,10 @@
 typedef struct CaptureOutput {
         bool listed;
         uint32_t index; /* into outputs, if listed */
-        uint64_t asked; /* when a frame was asked for that has not come; 0: none is awaited */
+        uint64_t asked; /* when a frame was asked for that has not been recorded; 0: none is awaited */
+        uint64_t drawn; /* the sequence of the one that capd is to say is whole; 0: none. That one: */
+        DrawnFrame frame;
+        FrameProblem drawing;
         uint64_t not_before;
         uint64_t identity; /* of the last frame */
         char problem[160]; /* "" if its last frame could be recorded */
@@ -155,8 +158,11 @@ static int on_timer(sd_event_source *source _unused_, uint64_t scheduled, void *
 }
 
 void capture_start(Capture *capture) {
-        for (uint32_t id = 0; id < OUTPUT_IDS; id++)
+        for (uint32_t id = 0; id < OUTPUT_IDS; id++) {
                 capture->ids[id].not_before = 0;
+                /* It was drawn for the recording before. */
+                capture->ids[id].frame = (DrawnFrame){};
+        }
         int r = set_timer(capture, boottime_now());
         if (r < 0)
                 sd_event_exit(capture->uploadd->event, log_error_errno(r, "Cannot set a timer: %m"));
@@ -194,7 +200,9 @@ static int on_outputs(WireConnection *connection _unused_, const void *message, 
         }
         for (uint32_t id = 0; id < OUTPUT_IDS; id++) {
                 if (capture->ids[id].listed && !listed[id]) {
-                        capture->ids[id] = (CaptureOutput){};
+                        /* What it was asked for will still be answered. */
+                        capture->ids[id] = (CaptureOutput){ .asked = capture->ids[id].asked,
+                                                            .drawn = capture->ids[id].drawn };
                         if (wanted(capture, id))
                                 recording_gap(capture->uploadd, id, SEGMENT_GAP_OFF, 0, 0);
                 }
@@ -212,9 +220,9 @@ static int on_outputs(WireConnection *connection _unused_, const void *message, 
         return 0;
 }
 
-/* An answer is for an output that was asked for. */
-static CaptureOutput *answered(Capture *capture, uint32_t id) {
-        if (id >= OUTPUT_IDS || capture->ids[id].asked == 0)
+/* An answer is for an output that was asked for: to NEXT, or to CONFIRM. */
+static CaptureOutput *answered(Capture *capture, uint32_t id, bool confirmed) {
+        if (id >= OUTPUT_IDS || capture->ids[id].asked == 0 || (capture->ids[id].drawn != 0) != confirmed)
                 return NULL;
         capture->ids[id].asked = 0;
         return &capture->ids[id];
@@ -241,25 +249,69 @@ static void set_reason(Capture *capture, uint32_t reason, uint32_t format, uint6
         capture->modifier = modifier;
 }
 
+/* Where a frame ends: it was recorded, or could not be. */
+static void frame_done(Capture *capture, uint32_t id, const FrameProblem *problem) {
+        set_reason(capture, problem->text[0] ? WIRE_REASON_UNDECODABLE : WIRE_REASON_NONE, problem->format,
+                   problem->modifier);
+        set_problem(capture, capture->ids[id].problem, output_name(capture, id), "%s", problem->text);
+}
+
+static void frame_write(Capture *capture, uint32_t id, bool torn) {
+        const CaptureOutput *output = &capture->ids[id];
+        FrameProblem problem = output->drawing;
+
+        recording_write(capture->uploadd, &output->frame,
+                        output->listed ? &capture->outputs.outputs[output->index] : NULL, torn, &problem);
+        frame_done(capture, id, &problem);
+}
+
+/* Asks capd whether a plane has flipped while the picture was read. */
+static int frame_confirm(Capture *capture, const struct wire_frame *frame) {
+        const struct wire_frame_confirm confirm = { WIRE_FRAME_CONFIRM, frame->output, frame->sequence };
+        CaptureOutput *output = &capture->ids[frame->output];
+
+        output->asked = boottime_now();
+        output->drawn = frame->sequence;
+        return peer_send(&capture->peer, &confirm, sizeof(confirm));
+}
+
 static int on_frame(WireConnection *connection _unused_, const void *message, int *fds, size_t n_fds,
                     void *userdata) {
         Capture *capture = ((Peer *) userdata)->userdata;
         const struct wire_frame *frame = message;
-        CaptureOutput *output = answered(capture, frame->output);
-        FrameProblem problem;
+        CaptureOutput *output = answered(capture, frame->output, false);
 
         if (!output)
                 return -EPROTO;
-        if (frame->n_fds != n_fds)
+        if (frame->n_fds != n_fds || frame->sequence == 0)
                 return -EBADMSG;
         output->identity = frame->identity;
         if (!wanted(capture, frame->output))
                 return 0;
-        recording_frame(capture->uploadd, frame,
-                        output->listed ? &capture->outputs.outputs[output->index] : NULL, fds, &problem);
-        set_reason(capture, problem.text[0] ? WIRE_REASON_UNDECODABLE : WIRE_REASON_NONE, problem.format,
-                   problem.modifier);
-        set_problem(capture, output->problem, output_name(capture, frame->output), "%s", problem.text);
+        if (!recording_draw(capture->uploadd, frame, fds, &output->frame, &output->drawing))
+                frame_done(capture, frame->output, &output->drawing);
+        else
+                (void) frame_confirm(capture, frame);
+        return 0;
+}
+
+static int on_confirmed(WireConnection *connection _unused_, const void *message, int *fds _unused_,
+                        size_t n_fds _unused_, void *userdata) {
+        Capture *capture = ((Peer *) userdata)->userdata;
+        const struct wire_frame_confirmed *confirmed = message;
+        CaptureOutput *output = answered(capture, confirmed->output, true);
+
+        if (!output || output->drawn != confirmed->sequence)
+                return -EPROTO;
+        if (confirmed->whole < WIRE_WHOLE || confirmed->whole > WIRE_TORN)
+                return -EBADMSG;
+        output->drawn = 0;
+        if (!wanted(capture, confirmed->output) || output->frame.width == 0)
+                return 0;
+        if (confirmed->whole == WIRE_AGAIN)
+                ask_frame(capture, confirmed->output, boottime_now());
+        else
+                frame_write(capture, confirmed->output, confirmed->whole == WIRE_TORN);
         return 0;
 }
 
@@ -267,7 +319,7 @@ static int on_none(WireConnection *connection _unused_, const void *message, int
                    size_t n_fds _unused_, void *userdata) {
         Capture *capture = ((Peer *) userdata)->userdata;
         const struct wire_frame_none *none = message;
-        CaptureOutput *output = answered(capture, none->output);
+        CaptureOutput *output = answered(capture, none->output, false);
         char text[160];
         uint64_t next;
 
@@ -297,6 +349,8 @@ static const WireRule rules[] = {
         { "FRAME", WIRE_FRAME_FRAME, sizeof(struct wire_frame), 1, WIRE_FRAME_FDS_MAX, WIRE_STATE_READY,
           on_frame },
         { "NONE", WIRE_FRAME_NONE, sizeof(struct wire_frame_none), 0, 0, WIRE_STATE_READY, on_none },
+        { "CONFIRMED", WIRE_FRAME_CONFIRMED, sizeof(struct wire_frame_confirmed), 0, 0, WIRE_STATE_READY,
+          on_confirmed },
 };
 
 static const PeerKind kind = { "capd", rules, ELEMENTSOF(rules), on_up, on_down };

@@ -334,7 +334,7 @@ static int draw(Recording *recording, const struct wire_frame *frame, const int 
         return r;
 }
 
-static int declare(Recording *recording, const struct wire_frame *frame, const struct wire_output *output) {
+static int declare(Recording *recording, const DrawnFrame *frame, const struct wire_output *output) {
         RecordingOutput *o = &recording->outputs[frame->output];
         SegmentOutput declaration = { frame->output, frame->width, frame->height };
         int r;
@@ -356,8 +356,8 @@ static int declare(Recording *recording, const struct wire_frame *frame, const s
 }
 
 /* Encodes the picture that was drawn into the open segment. */
-static int write_frame(Recording *recording, const struct wire_frame *frame,
-                       const struct wire_output *output, uint64_t boottime) {
+static int write_frame(Recording *recording, const DrawnFrame *frame, const struct wire_output *output,
+                       bool torn, uint64_t boottime) {
         RecordingOutput *o = &recording->outputs[frame->output];
         EncodedFrame encoded;
         bool key;
@@ -376,7 +376,8 @@ static int write_frame(Recording *recording, const struct wire_frame *frame,
         r = segment_writer_frame(&recording->writer,
                                  &(SegmentFrame){
                                                  .output = frame->output,
-                                                 .flags = key ? SEGMENT_FRAME_KEY : 0,
+                                                 .flags = (key ? SEGMENT_FRAME_KEY : 0) |
+                                                          (torn ? SEGMENT_FRAME_TORN : 0),
                                                  .time = segment_time(recording, boottime),
                                                  .n_operations = encoded.n_operations,
                                                  .operations = encoded.operations->data,
@@ -390,8 +391,8 @@ static int write_frame(Recording *recording, const struct wire_frame *frame,
         return 0;
 }
 
-void recording_frame(Uploadd *uploadd, const struct wire_frame *frame, const struct wire_output *output,
-                     const int *fds, FrameProblem *problem) {
+bool recording_draw(Uploadd *uploadd, const struct wire_frame *frame, const int *fds, DrawnFrame *ret,
+                    FrameProblem *problem) {
         Recording *recording = uploadd->recording;
         uint64_t now = boottime_now(), taken = frame->time / 1000;
         int r;
@@ -400,22 +401,33 @@ void recording_frame(Uploadd *uploadd, const struct wire_frame *frame, const str
         if (taken > now || now - taken > recording_interval(recording) + UINT64_C(1000000))
                 taken = now; /* capd's word counts as far as it is plausible */
         if (segment_need(recording, taken, false) < 0)
-                return;
+                return false;
         r = draw(recording, frame, fds, problem);
         if (r == -ETIME)
-                return;
+                return false;
         if (r < 0) {
                 recording_gap(uploadd, frame->output, SEGMENT_GAP_UNDECODABLE, problem->format,
                               problem->modifier);
-                return;
+                return false;
         }
+        *ret = (DrawnFrame){ frame->output, frame->width, frame->height, taken };
+        return true;
+}
 
-        r = write_frame(recording, frame, output, taken);
+void recording_write(Uploadd *uploadd, const DrawnFrame *frame, const struct wire_output *output, bool torn,
+                     FrameProblem *problem) {
+        Recording *recording = uploadd->recording;
+        int r;
+
+        if (segment_need(recording, frame->taken, false) < 0)
+                return;
+        r = write_frame(recording, frame, output, torn, frame->taken);
         if (r == -EFBIG) {
+                uint64_t now = boottime_now();
                 segment_cut(recording);
                 if (segment_need(recording, now, false) < 0)
                         return;
-                r = write_frame(recording, frame, output, now);
+                r = write_frame(recording, frame, output, torn, now);
         }
         if (r < 0) {
                 snprintf(problem->text, sizeof(problem->text), "a picture of %u × %u pixels is lost: %s",

@@ -24,10 +24,23 @@ uint64_t recording_interval(const Recording *recording); /* µs */
 /* Whether there is room to record into; if not, the time until there is becomes a gap. */
 bool recording_ready(Uploadd *uploadd);
 
-/* Encodes a frame. *problem is filled, and problem->text not empty, if it could not be. */
+/* A frame is recorded in two steps, so that capd can be asked in between whether it was whole. Another one
+ * may be drawn over it instead of writing it. */
+typedef struct DrawnFrame {
+        uint32_t output, width, height;
+        uint64_t taken; /* CLOCK_BOOTTIME µs */
+} DrawnFrame;
+
+/* Copies the frame's picture. False: there is nothing to write. If it could not be copied, *problem is
+ * filled, problem->text is not empty, and the gap has been recorded. */
 typedef struct FrameProblem FrameProblem;
-void recording_frame(Uploadd *uploadd, const struct wire_frame *frame, const struct wire_output *output,
-                     const int *fds, FrameProblem *problem);
+bool recording_draw(Uploadd *uploadd, const struct wire_frame *frame, const int *fds, DrawnFrame *ret,
+                    FrameProblem *problem);
+
+/* Encodes what was drawn last of this output, by the recording that is still open. torn: a page flip came
+ * between. *problem, of recording_draw(), is overwritten if it cannot be written. */
+void recording_write(Uploadd *uploadd, const DrawnFrame *frame, const struct wire_output *output, bool torn,
+                     FrameProblem *problem);
 
 /* Writes who has the seat, uploadd->session, which has changed; each segment begins with it anyway. */
 void recording_session(Uploadd *uploadd);

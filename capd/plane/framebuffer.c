@@ -3,6 +3,7 @@
 
 #include <drm_fourcc.h>
 #include <fcntl.h> /* DRM_CLOEXEC */
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -54,15 +55,15 @@ uint64_t framebuffer_modifier(const Framebuffer *framebuffer) {
                                                              : DRM_FORMAT_MOD_INVALID;
 }
 
-void dmabufs_close(DmaBufs *dmabufs) {
-        for (size_t i = 0; i < dmabufs->n; i++)
-                safe_close(dmabufs->fds[i]);
-        dmabufs->n = 0;
+void frame_memory_close(FrameMemory *memory) {
+        for (size_t i = 0; i < memory->n; i++)
+                safe_close(memory->fds[i]);
+        memory->n = 0;
 }
 
 /* glibc's fstat() is newfstatat(), with which a path could be looked at: the sandbox knows fstat(2) only.
  * The kernel's struct is glibc's on the 64-bit architectures. */
-static int dmabuf_inode(int fd, uint64_t *ret) {
+static int memory_inode(int fd, uint64_t *ret) {
         static_assert(sizeof(long) == 8 && sizeof(((struct stat *) 0)->st_ino) == 8, "64 bit only");
         struct stat st;
 
@@ -72,62 +73,85 @@ static int dmabuf_inode(int fd, uint64_t *ret) {
         return 0;
 }
 
-/* Takes fd over in any case. */
-static int dmabufs_add(DmaBufs *dmabufs, int fd, uint32_t *ret_index) {
+int frame_memory_add(FrameMemory *memory, int fd, uint32_t *ret_index) {
         _cleanup_close_ int owned = fd;
         uint64_t inode = 0;
         size_t i;
         int r;
 
-        r = dmabuf_inode(owned, &inode);
+        r = memory_inode(owned, &inode);
         if (r < 0)
                 return r;
-        for (i = 0; i < dmabufs->n; i++)
-                if (dmabufs->inodes[i] == inode)
+        for (i = 0; i < memory->n; i++)
+                if (memory->inodes[i] == inode)
                         break;
-        if (i == ELEMENTSOF(dmabufs->fds))
+        if (i == ELEMENTSOF(memory->fds))
                 return -ENOBUFS;
-        if (i == dmabufs->n) {
-                dmabufs->inodes[i] = inode;
-                dmabufs->fds[i] = TAKE_FD(owned);
-                dmabufs->n++;
+        if (i == memory->n) {
+                memory->inodes[i] = inode;
+                memory->fds[i] = TAKE_FD(owned);
+                memory->n++;
         }
         *ret_index = (uint32_t) i;
         return 0;
 }
 
-static int gem_export(int card_fd, uint32_t handle, DmaBufs *dmabufs, uint32_t *ret_index) {
+/* Some drivers export what they then let nobody map (qxl, nvidia-drm). */
+static int dmabuf_try_map(int fd) {
+        const size_t page = 4096;
+        void *memory = mmap(NULL, page, PROT_READ, MAP_SHARED, fd, 0);
+
+        if (memory == MAP_FAILED)
+                return errno == ENOMEM ? -errno : -EOPNOTSUPP;
+        (void) munmap(memory, page);
+        return 0;
+}
+
+static int gem_export(int card_fd, uint32_t handle, FrameMemory *memory, uint32_t *ret_index) {
         /* Without DRM_RDWR the descriptor is for reading; whether the memory can be mapped for writing all
          * the same is the exporter's business (docs of dma_buf_export()), so the receiver confines itself.
          */
         struct drm_prime_handle prime = { .handle = handle, .flags = DRM_CLOEXEC, .fd = -1 };
+        _cleanup_close_ int fd = -1;
+        int r;
 
         if (drmIoctl(card_fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime) < 0)
                 return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : -EOPNOTSUPP;
-        return dmabufs_add(dmabufs, prime.fd, ret_index);
+        fd = prime.fd;
+        r = dmabuf_try_map(fd);
+        if (r < 0)
+                return r;
+        return frame_memory_add(memory, TAKE_FD(fd), ret_index);
 }
 
-int framebuffer_export(const Framebuffer *framebuffer, DmaBufs *dmabufs, struct wire_plane *plane) {
+void framebuffer_describe(const Framebuffer *framebuffer, struct wire_plane *plane) {
         const struct drm_mode_fb_cmd2 *fb = &framebuffer->fb;
-        uint32_t n = 0;
 
-        for (; n < MEMORY_MAX && fb->handles[n] != 0; n++) {
+        for (plane->n_memory = 0; plane->n_memory < MEMORY_MAX && fb->handles[plane->n_memory] != 0;
+             plane->n_memory++) {
+                plane->pitches[plane->n_memory] = fb->pitches[plane->n_memory];
+                plane->offsets[plane->n_memory] = fb->offsets[plane->n_memory];
+        }
+        plane->format = fb->pixel_format;
+        plane->modifier = framebuffer_modifier(framebuffer);
+        plane->width = fb->width;
+        plane->height = fb->height;
+}
+
+int framebuffer_export(const Framebuffer *framebuffer, FrameMemory *memory, struct wire_plane *plane) {
+        const struct drm_mode_fb_cmd2 *fb = &framebuffer->fb;
+
+        for (uint32_t n = 0; n < MEMORY_MAX && fb->handles[n] != 0; n++) {
                 size_t first = memory_first(fb, n);
 
                 if (first < n)
                         plane->fds[n] = plane->fds[first];
                 else {
-                        int r = gem_export(framebuffer->card_fd, fb->handles[n], dmabufs, &plane->fds[n]);
+                        int r = gem_export(framebuffer->card_fd, fb->handles[n], memory, &plane->fds[n]);
                         if (r < 0)
                                 return r;
                 }
-                plane->pitches[n] = fb->pitches[n];
-                plane->offsets[n] = fb->offsets[n];
         }
-        plane->n_memory = n;
-        plane->format = fb->pixel_format;
-        plane->modifier = framebuffer_modifier(framebuffer);
-        plane->width = fb->width;
-        plane->height = fb->height;
+        framebuffer_describe(framebuffer, plane);
         return 0;
 }

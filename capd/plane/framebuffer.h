@@ -31,17 +31,23 @@ void framebuffer_release(Framebuffer *framebuffer);
 /* DRM_FORMAT_MOD_INVALID where the driver told none. */
 uint64_t framebuffer_modifier(const Framebuffer *framebuffer);
 
-/* The distinct dma-bufs of one frame, over all its planes. A dma-buf's inode is its identity. */
-typedef struct DmaBufs {
+/* Fills format, modifier, n_memory, width, height, pitches and offsets. */
+void framebuffer_describe(const Framebuffer *framebuffer, struct wire_plane *plane);
+
+/* The distinct memory of one frame, over all its planes: dma-bufs, or copies. An inode is its identity. */
+typedef struct FrameMemory {
         size_t n;
         int fds[WIRE_FRAME_FDS_MAX];
         uint64_t inodes[WIRE_FRAME_FDS_MAX];
-} DmaBufs;
+} FrameMemory;
 
-void dmabufs_close(DmaBufs *dmabufs);
+void frame_memory_close(FrameMemory *memory);
 
-/* Exports the framebuffer's memory and fills format, n_memory, modifier, width, height, pitches, offsets and
- * fds of *plane. -EOPNOTSUPP: the driver does not export it; -ENOBUFS: a frame has no room for more
- * descriptors. What was exported before a failure remains in *dmabufs. */
-int framebuffer_export(const Framebuffer *framebuffer, DmaBufs *dmabufs,
+/* Takes fd over in any case. -ENOBUFS: a frame has no room for more. */
+int frame_memory_add(FrameMemory *memory, int fd, uint32_t *ret_index) _must_check_;
+
+/* Exports the framebuffer's memory and fills fds and what framebuffer_describe() does. -EOPNOTSUPP: the
+ * driver does not export it, or does not let anybody map what it exports; -ENOBUFS: a frame has no room for
+ * more descriptors. What was exported before a failure remains in *memory. */
+int framebuffer_export(const Framebuffer *framebuffer, FrameMemory *memory,
                        struct wire_plane *plane) _must_check_;

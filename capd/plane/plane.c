@@ -1,21 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plane/plane.h"
 
-/* "Plane Composition Properties" and "Standard Properties" of the kernel's drm-kms documentation */
+/* "Plane Composition Properties", "Color Management Properties" and "Standard Properties" of the kernel's
+ * drm-kms documentation */
 static const char *const plane_property_names[_PLANE_PROPERTY_MAX] = {
-        [PLANE_TYPE] = "type",     [PLANE_FB_ID] = "FB_ID",   [PLANE_CRTC_ID] = "CRTC_ID",
-        [PLANE_SRC_X] = "SRC_X",   [PLANE_SRC_Y] = "SRC_Y",   [PLANE_SRC_W] = "SRC_W",
-        [PLANE_SRC_H] = "SRC_H",   [PLANE_CRTC_X] = "CRTC_X", [PLANE_CRTC_Y] = "CRTC_Y",
-        [PLANE_CRTC_W] = "CRTC_W", [PLANE_CRTC_H] = "CRTC_H", [PLANE_ROTATION] = "rotation",
-        [PLANE_ZPOS] = "zpos",     [PLANE_ALPHA] = "alpha",   [PLANE_BLEND_MODE] = "pixel blend mode",
+        [PLANE_TYPE] = "type",
+        [PLANE_FB_ID] = "FB_ID",
+        [PLANE_CRTC_ID] = "CRTC_ID",
+        [PLANE_SRC_X] = "SRC_X",
+        [PLANE_SRC_Y] = "SRC_Y",
+        [PLANE_SRC_W] = "SRC_W",
+        [PLANE_SRC_H] = "SRC_H",
+        [PLANE_CRTC_X] = "CRTC_X",
+        [PLANE_CRTC_Y] = "CRTC_Y",
+        [PLANE_CRTC_W] = "CRTC_W",
+        [PLANE_CRTC_H] = "CRTC_H",
+        [PLANE_ROTATION] = "rotation",
+        [PLANE_ZPOS] = "zpos",
+        [PLANE_ALPHA] = "alpha",
+        [PLANE_BLEND_MODE] = "pixel blend mode",
+        [PLANE_COLOR_ENCODING] = "COLOR_ENCODING",
+        [PLANE_COLOR_RANGE] = "COLOR_RANGE",
+        [PLANE_HOTSPOT_X] = "HOTSPOT_X",
+        [PLANE_HOTSPOT_Y] = "HOTSPOT_Y",
 };
 
 int plane_open(int card_fd, uint32_t id, Plane *ret) {
         Plane plane = { .id = id };
+        struct drm_mode_get_plane state;
         KmsProperties properties;
         uint64_t type;
         int r;
 
+        r = kms_plane(card_fd, id, &state);
+        if (r < 0)
+                return r;
         r = kms_properties(card_fd, id, DRM_MODE_OBJECT_PLANE, &properties);
         if (r < 0)
                 return r;
@@ -26,6 +45,7 @@ int plane_open(int card_fd, uint32_t id, Plane *ret) {
         if (!kms_value(&properties, plane.properties[PLANE_TYPE], &type))
                 return -ENODATA;
         plane.type = (uint32_t) type;
+        plane.possible_crtcs = state.possible_crtcs;
         *ret = plane;
         return 0;
 }
@@ -42,6 +62,18 @@ static uint32_t plane_blend(uint64_t mode) {
         }
 }
 
+/* What drivers without the property draw above what. */
+static uint64_t plane_zpos_default(uint32_t type) {
+        switch (type) {
+        case DRM_PLANE_TYPE_PRIMARY:
+                return 0;
+        case DRM_PLANE_TYPE_CURSOR:
+                return UINT32_MAX;
+        default:
+                return 1;
+        }
+}
+
 /* Signed properties travel as unsigned 64-bit numbers. */
 static int32_t plane_signed(uint64_t value) {
         return (int32_t) (int64_t) value;
@@ -50,7 +82,11 @@ static int32_t plane_signed(uint64_t value) {
 int plane_read(int card_fd, const Plane *p, const struct drm_mode_crtc *crtc, uint32_t *ret_fb,
                uint32_t *ret_crtc, struct wire_plane *plane) {
         KmsProperties properties;
-        uint64_t v[_PLANE_PROPERTY_MAX] = { [PLANE_ROTATION] = 0, [PLANE_ALPHA] = UINT16_MAX };
+        /* Also, where a driver does not tell. Alpha counts as premultiplied then (drm_blend.c, "pixel blend
+         * mode"), and YUV is BT.601 with limited range. */
+        uint64_t v[_PLANE_PROPERTY_MAX] = {
+                [PLANE_ZPOS] = plane_zpos_default(p->type), [PLANE_ALPHA] = UINT16_MAX
+        };
         bool has[_PLANE_PROPERTY_MAX], geometry = true;
         int r;
 
@@ -72,6 +108,9 @@ int plane_read(int card_fd, const Plane *p, const struct drm_mode_crtc *crtc, ui
                 plane->crtc_y = plane_signed(v[PLANE_CRTC_Y]);
                 plane->crtc_w = (uint32_t) v[PLANE_CRTC_W];
                 plane->crtc_h = (uint32_t) v[PLANE_CRTC_H];
+        } else if (p->type != DRM_PLANE_TYPE_PRIMARY) {
+                *ret_fb = *ret_crtc = 0;
+                return 0;
         } else {
                 struct drm_mode_get_plane state;
 
@@ -94,11 +133,21 @@ int plane_read(int card_fd, const Plane *p, const struct drm_mode_crtc *crtc, ui
         plane->rotation = (uint32_t) v[PLANE_ROTATION];
         plane->zpos = (uint32_t) v[PLANE_ZPOS];
         plane->alpha = (uint32_t) v[PLANE_ALPHA];
-        /* Premultiplied is the property's default, and what drivers without it do: cursors would be squares.
-         */
-        plane->blend_mode =
-                        has[PLANE_BLEND_MODE] ? plane_blend(v[PLANE_BLEND_MODE]) : WIRE_BLEND_PREMULTIPLIED;
+        plane->blend_mode = plane_blend(v[PLANE_BLEND_MODE]);
+        plane->color_encoding = (uint32_t) v[PLANE_COLOR_ENCODING];
+        plane->color_range = (uint32_t) v[PLANE_COLOR_RANGE];
+        plane->hotspot_x = plane_signed(v[PLANE_HOTSPOT_X]);
+        plane->hotspot_y = plane_signed(v[PLANE_HOTSPOT_Y]);
         *ret_fb = (uint32_t) v[PLANE_FB_ID];
         *ret_crtc = (uint32_t) v[PLANE_CRTC_ID];
         return 0;
+}
+
+int plane_confirm(int card_fd, uint32_t plane_id, uint32_t fb, uint32_t crtc) {
+        struct drm_mode_get_plane state;
+        int r = kms_plane(card_fd, plane_id, &state);
+
+        if (r < 0)
+                return r;
+        return state.fb_id == fb && state.crtc_id == crtc ? 0 : -EAGAIN;
 }

@@ -30,6 +30,7 @@ typedef struct Answer {
                 struct wire_outputs outputs;
                 struct wire_frame frame;
                 struct wire_frame_none none;
+                struct wire_frame_confirmed confirmed;
                 struct wire_control_status status;
         };
         size_t size;
@@ -42,9 +43,12 @@ static void usage(void) {
               "  outputs                        lists the outputs\n"
               "  next OUTPUT [COUNT [WAIT_MS]]  asks for frames\n"
               "  count OUTPUTS ROUNDS WAIT_MS   asks for frames of outputs 0 to OUTPUTS - 1, and counts the answers\n"
-              "  dump OUTPUT FILE               asks for a frame and writes its first plane's rows, without padding\n"
+              "  dump OUTPUT FILE [PLANE]       asks for a frame and writes a plane's rows, without padding; default 0\n"
+              "  planes OUTPUT                  asks for a frame and prints all its planes\n"
+              "  session                        does as lines of input say: next OUTPUT, confirm, hear\n"
               "  write OUTPUT                   asks for a frame and tries to change it\n"
               "  grant OUTPUTS INTERVAL_MS LIFETIME_MS | revoke | status\n"
+              "  rescan CARDS TIME              tells of cards (1) or displays (0) that changed at this time, ns\n"
               "  raw HEX [N_FDS]                sends these bytes after HELLO, with so many descriptors; @N: N zeros\n"
               "  rude HEX [N_FDS]               the same instead of HELLO\n"
               "  hold SECONDS                   stays connected\n",
@@ -144,48 +148,55 @@ static int probe_connect(const char *path) {
         return fd;
 }
 
-/* Every row of the first plane's source rectangle, without padding. The sum makes a change visible. */
-static uint64_t read_picture(const Answer *answer, FILE *to) {
-        const struct wire_plane *plane = &answer->frame.planes[0];
+static size_t pixel_size(const struct wire_plane *plane) {
+        return memcmp(&plane->format, "RG16", 4) == 0 ? 2 : 4;
+}
+
+/* Every row of a plane's framebuffer, without padding. The sum makes a change visible. */
+static uint64_t read_picture(const Answer *answer, uint32_t i, FILE *to) {
+        const struct wire_plane *plane = &answer->frame.planes[i];
         size_t size = plane->offsets[0] + (size_t) plane->pitches[0] * plane->height;
+        size_t row_size = plane->width * pixel_size(plane);
         int fd = answer->fds[plane->fds[0]];
+        bool dmabuf = answer->frame.memory == WIRE_MEMORY_DMABUF;
         struct dma_buf_sync sync = { DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ };
         uint64_t sum = 0;
 
         if (lseek(fd, 0, SEEK_END) < (off_t) size)
-                fail("the dma-buf is smaller than its description");
+                fail("the memory is smaller than its description");
         const uint8_t *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
         if (map == MAP_FAILED)
                 fail("mmap");
-        if (ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync) < 0)
+        if (dmabuf && ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync) < 0)
                 fail("DMA_BUF_IOCTL_SYNC");
         for (uint32_t y = 0; y < plane->height; y++) {
                 const uint8_t *row = map + plane->offsets[0] + (size_t) y * plane->pitches[0];
-                const uint32_t *pixels = (const void *) row;
-                for (uint32_t x = 0; x < plane->width; x++)
-                        sum = sum * 31 + pixels[x];
-                if (to && fwrite(row, 4, plane->width, to) != plane->width)
+                for (size_t x = 0; x < row_size; x++)
+                        sum = sum * 31 + row[x];
+                if (to && fwrite(row, 1, row_size, to) != row_size)
                         fail("write");
         }
         sync.flags = DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ;
-        ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync);
+        if (dmabuf)
+                ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync);
         munmap((void *) map, size);
         return sum;
 }
 
-static void print_frame(const Answer *answer) {
+static void print_frame(const Answer *answer, uint32_t i) {
         const struct wire_frame *f = &answer->frame;
-        const struct wire_plane *p = &f->planes[0];
+        const struct wire_plane *p = &f->planes[i];
 
         printf("frame output=%u sequence=%" PRIu64 " time=%" PRIu64 " identity=%016" PRIx64
-               " width=%u height=%u memory=%u n_fds=%u received_fds=%u n_planes=%u plane=%u type=%u"
+               " width=%u height=%u memory=%u n_fds=%u received_fds=%u n_planes=%u eotf=%u plane=%u type=%u"
                " format=%.4s modifier=%#" PRIx64
                " n_memory=%u pitch=%u offset=%u fb_width=%u fb_height=%u"
-               " src=%u,%u,%u,%u crtc=%d,%d,%u,%u",
+               " src=%u,%u,%u,%u crtc=%d,%d,%u,%u rotation=%u zpos=%u alpha=%u blend=%u hotspot=%d,%d",
                f->output, f->sequence, f->time, f->identity, f->width, f->height, f->memory, f->n_fds,
-               answer->n_fds, f->n_planes, p->plane_id, p->type, (const char *) &p->format, p->modifier,
-               p->n_memory, p->pitches[0], p->offsets[0], p->width, p->height, p->src_x >> 16,
-               p->src_y >> 16, p->src_w >> 16, p->src_h >> 16, p->crtc_x, p->crtc_y, p->crtc_w, p->crtc_h);
+               answer->n_fds, f->n_planes, f->hdr.eotf, p->plane_id, p->type, (const char *) &p->format,
+               p->modifier, p->n_memory, p->pitches[0], p->offsets[0], p->width, p->height, p->src_x >> 16,
+               p->src_y >> 16, p->src_w >> 16, p->src_h >> 16, p->crtc_x, p->crtc_y, p->crtc_w, p->crtc_h,
+               p->rotation, p->zpos, p->alpha, p->blend_mode, p->hotspot_x, p->hotspot_y);
 }
 
 static void print_answer(const Answer *a) {
@@ -210,8 +221,12 @@ static void print_answer(const Answer *a) {
                                                    : 0,
                        a->status.frames, a->status.refusals);
                 break;
+        case WIRE_FRAME_CONFIRMED:
+                printf("confirmed output=%u sequence=%" PRIu64 " whole=%u\n", a->confirmed.output,
+                       a->confirmed.sequence, a->confirmed.whole);
+                break;
         case WIRE_FRAME_FRAME:
-                print_frame(a);
+                print_frame(a, 0);
                 puts("");
                 break;
         default:
@@ -240,8 +255,8 @@ static void do_next(int fd, uint32_t output, unsigned count, unsigned wait_ms) {
 
                 next(fd, output, &answer);
                 if (answer.type == WIRE_FRAME_FRAME) {
-                        print_frame(&answer);
-                        printf(" sum=%016" PRIx64 "\n", read_picture(&answer, NULL));
+                        print_frame(&answer, 0);
+                        printf(" sum=%016" PRIx64 "\n", read_picture(&answer, 0, NULL));
                 } else
                         print_answer(&answer);
                 answer_close(&answer);
@@ -270,17 +285,60 @@ static void do_count(int fd, uint32_t outputs, unsigned rounds, unsigned wait_ms
                nones[WIRE_REASON_TOO_SOON], nones[WIRE_REASON_OFF]);
 }
 
-static void do_dump(int fd, uint32_t output, const char *path) {
+static void do_dump(int fd, uint32_t output, const char *path, uint32_t plane) {
         Answer answer;
 
         next(fd, output, &answer);
-        print_answer(&answer);
-        if (answer.type != WIRE_FRAME_FRAME)
+        if (answer.type != WIRE_FRAME_FRAME || plane >= answer.frame.n_planes) {
+                print_answer(&answer);
                 return;
+        }
+        print_frame(&answer, plane);
+        puts("");
         _cleanup_fclose_ FILE *to = fopen(path, "w");
         if (!to)
                 fail("open");
-        read_picture(&answer, to);
+        read_picture(&answer, plane, to);
+}
+
+static void do_planes(int fd, uint32_t output) {
+        Answer answer;
+
+        next(fd, output, &answer);
+        if (answer.type != WIRE_FRAME_FRAME)
+                print_answer(&answer);
+        for (uint32_t i = 0; answer.type == WIRE_FRAME_FRAME && i < answer.frame.n_planes; i++) {
+                print_frame(&answer, i);
+                printf(" sum=%016" PRIx64 "\n", read_picture(&answer, i, NULL));
+        }
+}
+
+/* A client that a test leads step by step. */
+static void do_session(int fd) {
+        struct wire_frame_confirm confirm = { .type = WIRE_FRAME_CONFIRM };
+        char line[64];
+
+        setvbuf(stdin, NULL, _IONBF, 0);
+        puts("ready");
+        while (fgets(line, sizeof(line), stdin)) {
+                Answer answer;
+
+                if (strcmp(line, "hear\n") == 0) {
+                        if (!hear(fd, &answer)) {
+                                puts("closed");
+                                return;
+                        }
+                } else if (strncmp(line, "next ", 5) == 0)
+                        next(fd, (uint32_t) atoi(line + 5), &answer);
+                else
+                        ask(fd, &confirm, sizeof(confirm), &answer);
+                print_answer(&answer);
+                if (answer.type == WIRE_FRAME_FRAME) {
+                        confirm.output = answer.frame.output;
+                        confirm.sequence = answer.frame.sequence;
+                }
+                answer_close(&answer);
+        }
 }
 
 /* A picture that its receiver can change would be a way to draw on the screen. */
@@ -356,8 +414,13 @@ int main(int argc, char *argv[]) {
         else if (strcmp(command, "count") == 0 && n == 3)
                 do_count(fd, (uint32_t) number(arguments[0]), (unsigned) number(arguments[1]),
                          (unsigned) number(arguments[2]));
-        else if (strcmp(command, "dump") == 0 && n == 2)
-                do_dump(fd, (uint32_t) number(arguments[0]), arguments[1]);
+        else if (strcmp(command, "dump") == 0 && n >= 2)
+                do_dump(fd, (uint32_t) number(arguments[0]), arguments[1],
+                        n > 2 ? (uint32_t) number(arguments[2]) : 0);
+        else if (strcmp(command, "planes") == 0 && n == 1)
+                do_planes(fd, (uint32_t) number(arguments[0]));
+        else if (strcmp(command, "session") == 0 && n == 0)
+                do_session(fd);
         else if (strcmp(command, "write") == 0 && n == 1)
                 do_write(fd, (uint32_t) number(arguments[0]));
         else if (strcmp(command, "grant") == 0 && n == 3) {
@@ -375,6 +438,12 @@ int main(int argc, char *argv[]) {
                                                     0 };
                 ask(fd, &message, sizeof(message), &answer);
                 print_answer(&answer);
+        } else if (strcmp(command, "rescan") == 0 && n == 2) {
+                const struct wire_control_rescan message = { WIRE_CONTROL_RESCAN,
+                                                             (uint32_t) number(arguments[0]),
+                                                             number(arguments[1]) };
+                say(fd, &message, sizeof(message), 0);
+                puts("said");
         } else if (strcmp(command, "raw") == 0 && n >= 1)
                 do_raw(fd, arguments[0], n > 1 ? (int) number(arguments[1]) : 0);
         else if (strcmp(command, "hold") == 0 && n == 1) {

@@ -1,84 +1,19 @@
 """capd on a real DRM driver: what it shows, to whom, and when not."""
 
 import errno
-import pathlib
 import re
 import signal
 import time
 
-import numpy
 import pytest
 
 from vm import Painter, Vm, build_image, pattern
 
+from .machine import (CONTROL, FRAME, MEMFD, NO_GRANT, OFF, TOO_SOON, UNPLUGGED, Capd)
+
 pytestmark = pytest.mark.vm
 
-SOURCE = pathlib.Path(__file__).parents[2]
-FRAME, CONTROL = "/run/streamsight/frame.sock", "/run/streamsight/control.sock"
-NO_GRANT, TOO_SOON, OFF, VT_AWAY, UNPLUGGED, UNDECODABLE = range(1, 7)
-UNITS = ["streamsight-capd.service", "streamsight-capd-frame.socket", "streamsight-capd-control.socket"]
-
-
-class Answer(dict):
-    """A line of frameprobe's output: its first word as .kind, the key=value words as strings."""
-
-    def __init__(self, line):
-        words = line.split()
-        self.kind = words[0] if "=" not in words[0] else ""
-        super().__init__(re.findall(r"(\S+?)=(\S*)", line))
-
-    def __getattr__(self, name):
-        return int(self[name], 0)
-
-
-class Capd:
-    """A machine with nothing of StreamSight but capd, and its sockets."""
-
-    def __init__(self, vm, build):
-        self.vm = vm
-        vm.put(build / "capd" / "streamsight-capd", "/usr/lib/streamsight/streamsight-capd")
-        vm.put(build / "tests" / "capd" / "frameprobe", "/usr/local/bin/frameprobe")
-        for unit in UNITS:
-            vm.put(SOURCE / "packaging" / "systemd" / unit, f"/usr/lib/systemd/system/{unit}")
-        vm.put(SOURCE / "packaging" / "sysusers.d" / "streamsight.conf", "/usr/lib/sysusers.d/streamsight.conf")
-        vm.put(SOURCE / "packaging" / "tmpfiles.d" / "streamsight.conf", "/usr/lib/tmpfiles.d/streamsight.conf")
-        vm.run("chmod 755 /usr/lib/streamsight && systemd-sysusers && systemd-tmpfiles --create streamsight.conf && "
-               f"systemctl daemon-reload && systemctl start {' '.join(UNITS[1:])}", check=True)
-
-    def probe(self, arguments, socket=FRAME, user=None):
-        """Runs frameprobe as the user that the socket is for. Returns its lines as Answers."""
-        user = user or ("streamsight-uploadd" if socket == FRAME else "streamsight-brokerd")
-        result = self.vm.run(f"setpriv --reuid={user} --regid=nogroup --clear-groups frameprobe {socket} {arguments}",
-                             timeout=300)
-        answers = [Answer(line) for line in result.output.decode(errors="replace").splitlines()]
-        assert answers, f"frameprobe {arguments} said nothing and ended with {result.rc}\n{self.journal()}"
-        return answers
-
-    def grant(self, outputs="0xffffffffffffffff", interval_ms=10, lifetime_ms=60000):
-        answer, = self.probe(f"grant {outputs} {interval_ms} {lifetime_ms}", CONTROL)
-        return answer
-
-    def next(self, output=0):
-        answer, = self.probe(f"next {output}")
-        return answer
-
-    def revoke(self):
-        return self.probe("revoke", CONTROL)[0]
-
-    def picture(self, output=0):
-        """(frame, pixels): the pixels as (height, width, 3) uint8 RGB of an XRGB8888 framebuffer."""
-        frame, = self.probe(f"dump {output} /tmp/dump.{output}")
-        assert frame.kind == "frame", f"{frame.kind} {dict(frame)}\n{self.journal()}"
-        assert frame["format"] == "XR24"
-        pixels = numpy.frombuffer(self.vm.read(f"/tmp/dump.{output}"), numpy.uint8)
-        self.vm.run(f"rm /tmp/dump.{output}", check=True)
-        return frame, pixels.reshape(frame.fb_height, frame.fb_width, 4)[:, :, 2::-1]
-
-    def pid(self):
-        return int(self.vm.run("systemctl show -P MainPID streamsight-capd", check=True).output)
-
-    def journal(self):
-        return self.vm.journal("streamsight-capd.service")
+WHOLE, AGAIN, TORN = range(1, 4)
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +106,50 @@ def test_mode_change_and_off(capd):
         painter.off()
         capd.vm.run("echo off > /sys/class/drm/card0-Virtual-2/status", check=True)
         assert capd.next(1).reason == UNPLUGGED
+
+
+def test_the_cursor_is_a_plane_of_its_own(capd, painter):
+    capd.grant()
+    painter.cursor(300, 200)
+    first, cursor = capd.planes()
+    assert (first.type, first["crtc"]) == (1, "0,0,1024,768")
+    assert (cursor.type, cursor["format"], cursor["crtc"], cursor["src"]) == (2, "AR24", "300,200,64,64", "0,0,64,64")
+    assert cursor.zpos > first.zpos
+    assert cursor["hotspot"] == "0,0"  # this kernel does not tell
+    assert (capd.pixels(0, 1)[1] == pattern.cursor()).all()
+    assert_shows(capd.picture()[1], 7, 0)
+    # half out of the picture, on the left and above
+    painter.cursor(-20, -30)
+    assert capd.planes()[1]["crtc"] == "-20,-30,64,64"
+    # moving it is no page flip
+    painter.cursor(500, 600)
+    moved = capd.planes()
+    assert moved[1]["crtc"] == "500,600,64,64" and moved[0]["identity"] == first["identity"]
+    painter.cursor()
+    assert len(capd.planes()) == 1
+    assert len(capd.planes(1)) == 1
+
+
+def test_a_flip_while_the_frame_is_read_is_noticed(capd, painter):
+    capd.grant(interval_ms=60000)
+    session = capd.session()
+    frame = session.ask("next 0")
+    assert session.ask("confirm")["whole"] == str(WHOLE)
+    assert session.ask("next 0").reason == TOO_SOON
+    assert session.ask("next 1").kind == "frame"
+    painter.show(8)
+    # it may be taken again at once, twice
+    for whole in (AGAIN, AGAIN):
+        assert session.ask("confirm").whole == whole
+        again = session.ask("next 1")
+        assert again.kind == "frame"
+        painter.show(again.sequence)
+    assert session.ask("confirm").whole == TORN
+    assert session.ask("next 1").reason == TOO_SOON
+    assert session.ask("next 0").reason == TOO_SOON
+    # each only once
+    assert session.ask("confirm").kind == "closed"
+    assert frame.sequence == 1
 
 
 def test_outputs_that_never_were(capd, painter):
@@ -313,28 +292,19 @@ def test_the_receiver_is_told_to_read(capd, painter):
 
 
 def test_nothing_leaks(capd, painter):
-    capd.vm.run("mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug", check=True)
-    capd.grant()
-    assert capd.probe("count 2 2 20")[0].frames == 4
+    capd.count(2, 2)
     pid = capd.pid()
 
-    def counted():
-        """Open descriptors, dma-bufs in the kernel, resident KiB."""
-        text = capd.vm.run(f"ls /proc/{pid}/fd | wc -l; grep -c exp_name: /sys/kernel/debug/dma_buf/bufinfo;"
-                           f"awk '/VmRSS/ {{ print $2 }}' /proc/{pid}/status", check=True).output.split()
-        return [int(word) for word in text]
-
-    before = counted()
-    counts, = capd.probe("count 2 1000 11")
-    assert counts.frames == 2000, dict(counts)
-    after = counted()
+    before = capd.counted()
+    capd.count(2, 1000)
+    after = capd.counted()
     assert after[:2] == before[:2]
     assert after[2] <= before[2] + 128, f"resident memory grew from {before[2]} to {after[2]} KiB"
 
     # No file tells of GEM handles: as many calls must close one as mint one.
     trace = capd.vm.spawn(f"exec strace -f -e trace=ioctl -o /tmp/trace -p {pid}")
     assert "attached" in trace.read_line()
-    capd.probe("count 1 3 20")
+    capd.count(1, 3)
     trace.kill(signal.SIGINT)
     trace.wait()
     text = capd.vm.read("/tmp/trace").decode(errors="replace")
@@ -410,13 +380,23 @@ def test_without_a_card(image, build, tmp_path):
         assert vm.run("systemctl is-active streamsight-capd").rc == 0
 
 
-def test_a_driver_that_does_not_export(image, build, tmp_path):
-    """bochs has no PRIME export in this kernel: a reason, with what it is that cannot be read."""
-    with Vm(image, tmp_path / "vm", gpu="bochs") as vm, Painter(vm):
+@pytest.mark.parametrize("gpu", ["bochs", "qxl"])
+def test_memory_that_only_capd_can_map(image, build, tmp_path, gpu):
+    """bochs exports nothing in this kernel, and qxl what nobody can map: capd copies it."""
+    with Vm(image, tmp_path / "vm", gpu=gpu) as vm, Painter(vm, n=5) as painter:
         capd = Capd(vm, build)
         capd.grant()
-        answer = capd.next()
-        assert (answer.kind, answer.reason) == ("none", UNDECODABLE), f"{dict(answer)}\n{capd.journal()}"
-        assert answer.format == int.from_bytes(b"XR24", "little")
-        assert answer.modifier == 0  # DRM_FORMAT_MOD_LINEAR
+        for n in (5, 6):
+            painter.show(n)
+            frame, picture = capd.picture()
+            assert (frame.memory, frame.n_planes, frame.modifier) == (MEMFD, 1, 0)
+            assert_shows(picture, n, 0)
+            assert (picture == vm.screendump()).all()
+        # its memory is what it had, once the receiver has closed the copies
+        capd.count(1, 20)
+        before = capd.counted()
+        capd.count(1, 100)
+        after = capd.counted()
+        assert after[:2] == before[:2]
+        assert after[2] <= before[2] + 128, f"resident memory grew from {before[2]} to {after[2]} KiB"
         assert vm.run("systemctl is-active streamsight-capd").rc == 0

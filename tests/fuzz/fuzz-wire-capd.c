@@ -23,6 +23,8 @@ const WireMessage wire_messages[] = {
         { 1, WIRE_CONTROL_REVOKE, sizeof(struct wire_plain), 0, 0, NULL, 0 },
         { 0, WIRE_HELLO, sizeof(struct wire_hello), 0, 0, &hello, 0 },
         { 1, WIRE_HELLO, sizeof(struct wire_hello), 0, 0, &hello, 0 },
+        { 0, WIRE_FRAME_CONFIRM, sizeof(struct wire_frame_confirm), 0, 0, NULL, 4 },
+        { 1, WIRE_CONTROL_RESCAN, sizeof(struct wire_control_rescan), 0, 0, NULL, 4 },
 };
 const size_t wire_n_messages = ELEMENTSOF(wire_messages);
 

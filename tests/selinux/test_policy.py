@@ -97,7 +97,13 @@ def test_nobody_changes_the_configuration(allowed):
 
 def test_the_cards_are_capds_and_only_to_be_read(allowed):
     assert {(s, p) for s, t, c, p in allowed if t == "dri_device_t"} == {
-        ("streamsight_capd_t", p) for p in ("getattr", "ioctl", "open", "read")}
+        ("streamsight_capd_t", p) for p in ("getattr", "ioctl", "map", "open", "read")}
+
+
+def test_copies_of_frames_are_capds_to_write(allowed):
+    assert {(s, p) for s, t, c, p in allowed if t == "streamsight_capd_tmpfs_t" and c == "file" and s in DOMAINS} == {
+        *(("streamsight_capd_t", p) for p in ("read", "write")),
+        *(("streamsight_uploadd_t", p) for p in ("getattr", "map", "read"))}
 
 
 def test_no_domain_may_start_programs_or_make_code(allowed):

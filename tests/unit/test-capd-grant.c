@@ -196,6 +196,22 @@ static void test_endless_interval_does_not_wrap(void **state _unused_) {
         assert_int_equal(not_before, UINT64_MAX);
 }
 
+/* One that a page flip tore, which capd allows twice. */
+static void test_taken_again_at_once(void **state _unused_) {
+        Grant grant = {};
+
+        assert_int_equal(set(&grant, 1, SECOND, NOW + 9 * SECOND, NOW), 0);
+        grant_served(&grant, 0, NOW);
+        assert_int_equal(check(&grant, 0, NOW + 1, NULL), WIRE_REASON_TOO_SOON);
+        grant_again(&grant, 64);
+        assert_int_equal(check(&grant, 0, NOW + 1, NULL), WIRE_REASON_TOO_SOON);
+        grant_again(&grant, 0);
+        assert_int_equal(check(&grant, 0, NOW + 1, NULL), WIRE_REASON_NONE);
+        assert_int_equal(check(&grant, 0, NOW + 9 * SECOND, NULL), WIRE_REASON_NO_GRANT);
+        grant_served(&grant, 0, NOW + 1);
+        assert_int_equal(check(&grant, 0, NOW + SECOND, NULL), WIRE_REASON_TOO_SOON);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_nothing_without_a_grant),
@@ -211,6 +227,7 @@ int main(void) {
                 cmocka_unit_test(test_a_frame_at_time_zero_counts),
                 cmocka_unit_test(test_renewing_resets_no_interval),
                 cmocka_unit_test(test_endless_interval_does_not_wrap),
+                cmocka_unit_test(test_taken_again_at_once),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

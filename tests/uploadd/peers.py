@@ -52,8 +52,10 @@ class Capd:
         self.outputs = [output()] if outputs is None else outputs
         self.pictures = {o.id: numpy.zeros((o.height, o.width, 4), numpy.uint8) for o in self.outputs}
         self.change = lambda message: None  # of a FRAME before it is sent
+        self.change_verdict = lambda message: None  # of a CONFIRMED, likewise
         self.seals = SEALS
-        self.asked = 0
+        self.verdicts = []  # of the next frames that uploadd asks to confirm; those after are whole
+        self.asked = self.confirmed = 0
         self.connections = 0
         self.silent = False
         self._listener = wire.Listener(path)
@@ -94,6 +96,12 @@ class Capd:
         elif message.type == wire.NEXT and not self.silent:
             self.asked += 1
             self._frame(message.output)
+        elif message.type == wire.CONFIRM:
+            self.confirmed += 1
+            whole = self.verdicts.pop(0) if self.verdicts else wire.WHOLE
+            answer = wire.FrameConfirmed(wire.CONFIRMED, message.output, message.sequence, whole)
+            self.change_verdict(answer)
+            self._connection.send(answer)
 
     def _frame(self, number):
         picture = self.pictures[number]

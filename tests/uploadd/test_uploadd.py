@@ -3,6 +3,7 @@
 import errno
 import os
 import ssl
+import struct
 import subprocess
 import time
 
@@ -11,9 +12,12 @@ import pytest
 
 from services.ca import CertificateAuthority
 from services.faultserver import FaultServer, Reply, Reset, redirect
+from system import pictures
 
 from . import wire
 from .peers import Broker, Capd, Uploadd, check_ready
+
+KEY, TORN = 1, 2  # a FRAM's flags
 
 
 def picture(seed=0, height=200, width=320):
@@ -45,6 +49,36 @@ def frames_of(build, run_dir, body, height=200, width=320):
     done = export(build, path, "--raw")
     assert done.returncode == 0, done.stderr
     return numpy.frombuffer(done.stdout, numpy.uint8).reshape(-1, height, width, 4)[..., :3]
+
+
+def test_a_torn_frame_is_taken_again(uploadd, capd, broker, fault_server, run_dir):
+    """capd says of each frame whether a page flip came while it was read."""
+    capd.pictures[0] = picture()
+    capd.verdicts = [wire.AGAIN, wire.AGAIN, wire.TORN, wire.AGAIN]
+    recording = broker.record()
+    # Those that were to be taken again were not recorded: of five, three are left.
+    stats = broker.stats(lambda s: s.frames >= 2)
+    assert capd.confirmed >= stats.frames + 3
+    broker.stop(recording)
+    segment = broker.ready()
+    broker.upload(segment, fault_server.url + "/key")
+    assert broker.uploaded(segment) is None
+    body = fault_server.requests[0].body
+    frames = [struct.unpack_from("<II", payload) for _, kind, payload in pictures.chunks(body) if kind == "FRAM"]
+    assert frames == [(0, KEY | TORN)]
+
+
+@pytest.mark.parametrize("change", [
+    lambda answer: setattr(answer, "whole", 0), lambda answer: setattr(answer, "whole", 4),
+    lambda answer: setattr(answer, "sequence", 2), lambda answer: setattr(answer, "output", 1)])
+def test_a_verdict_on_nothing_ends_the_connection(uploadd, capd, broker, change):
+    capd.change_verdict = change
+    broker.record()
+    end = time.monotonic() + 30
+    while capd.connections < 2:
+        assert time.monotonic() < end, "uploadd believes everything"
+        time.sleep(0.01)
+    assert uploadd.process.poll() is None
 
 
 def test_from_the_screen_to_the_bucket(uploadd, capd, broker, fault_server, build, run_dir):

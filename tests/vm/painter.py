@@ -67,6 +67,12 @@ class Painter:
         while not self._line().startswith("off "):
             pass
 
+    def cursor(self, x=None, y=None):
+        """Puts the cursor (pattern.cursor()) on the first output, its top left corner there; without a place: hides it."""
+        self._process.write("cursor off\n" if x is None else f"cursor {x} {y}\n")
+        while not self._line().startswith("cursor "):
+            pass
+
     def quit(self):
         if self._process.rc is None:
             self._process.kill()

@@ -33,6 +33,13 @@ def picture(n, output, width, height):
     return numpy.stack([numpy.where(in_block, b, r) for b, r in zip(block, ramp)], axis=2).astype(numpy.uint8)
 
 
+def cursor():
+    """kmspaint's cursor, as (64, 64, 4) uint8: blue, green, red, alpha, as it is in memory."""
+    y, x = numpy.mgrid[0:64, 0:64]
+    alpha = numpy.where(x + y < 64, 255, numpy.where(x + y < 96, 128, 0))
+    return numpy.stack([alpha // 2, 4 * y * alpha // 255, 4 * x * alpha // 255, alpha], axis=2).astype(numpy.uint8)
+
+
 def read(image):
     """(n, output) that a decoded picture shows. ValueError says why it is none, or not a whole one of one number."""
     height, width = image.shape[:2]

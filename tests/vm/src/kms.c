@@ -187,3 +187,28 @@ int kms_dirty(struct kms *kms) {
         }
         return 0;
 }
+
+int kms_make_cursor(struct kms *kms) {
+        struct kms_buffer *b = &kms->cursor;
+        uint64_t offset;
+
+        if (drmModeCreateDumbBuffer(kms->fd, KMS_CURSOR_SIZE, KMS_CURSOR_SIZE, 32, 0, &b->handle, &b->pitch,
+                                    &b->size) != 0 ||
+            drmModeMapDumbBuffer(kms->fd, b->handle, &offset) != 0)
+                return fail("make a cursor");
+        void *map = mmap(NULL, b->size, PROT_READ | PROT_WRITE, MAP_SHARED, kms->fd, (off_t) offset);
+        if (map == MAP_FAILED)
+                return fail("mmap");
+        b->map = map;
+        return 0;
+}
+
+int kms_cursor(struct kms *kms, int32_t x, int32_t y, int on) {
+        uint32_t crtc = kms->output[0].crtc, size = on ? KMS_CURSOR_SIZE : 0;
+
+        if (drmModeSetCursor2(kms->fd, crtc, on ? kms->cursor.handle : 0, size, size, 5, 9) != 0)
+                return fail("set cursor");
+        if (on && drmModeMoveCursor(kms->fd, crtc, x, y) != 0)
+                return fail("move cursor");
+        return 0;
+}

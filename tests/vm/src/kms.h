@@ -28,7 +28,10 @@ struct kms {
         int fd;
         struct kms_output output[KMS_OUTPUTS_MAX];
         unsigned n_outputs;
+        struct kms_buffer cursor; /* ARGB8888, once there is one */
 };
+
+#define KMS_CURSOR_SIZE 64U
 
 /* Opens the card, insists on being DRM master and makes two buffers for each connected output, in the order
  * of the card's connectors. Each gets the mode of width × height px, or its first one if there is none such.
@@ -46,3 +49,9 @@ int kms_flip(struct kms *kms);
 
 /* Tells the driver that all of the front buffers has changed (DRM_IOCTL_MODE_DIRTYFB). */
 int kms_dirty(struct kms *kms);
+
+/* Makes the cursor's buffer, of KMS_CURSOR_SIZE, to be painted before it is shown. */
+int kms_make_cursor(struct kms *kms);
+
+/* Shows it on the first output, with its top left corner there and a hotspot of 5, 9, or hides it. */
+int kms_cursor(struct kms *kms, int32_t x, int32_t y, int on);

@@ -37,7 +37,7 @@ static void usage(FILE *to) {
               "  --rate=HZ       count on by itself; default: only on command\n"
               "  --front         draw into the visible buffer and DIRTYFB, instead of page flips\n"
               "  --scene=ball    something to look at, instead of the test pattern\n"
-              "Commands on standard input: show N, off, quit.\n",
+              "Commands on standard input: show N, off, cursor X Y, cursor off, quit.\n",
               to);
 }
 
@@ -175,6 +175,25 @@ static int parse_options(int argc, char *argv[], struct options *ret) {
         return 0;
 }
 
+static int cursor(struct kms *kms, const char *arguments, uint32_t n) {
+        int x = 0, y = 0, on = sscanf(arguments, "%d %d", &x, &y) == 2, r;
+
+        if (!kms->cursor.map) {
+                r = kms_make_cursor(kms);
+                if (r < 0)
+                        return r;
+                for (uint32_t i = 0; i < KMS_CURSOR_SIZE; i++)
+                        for (uint32_t k = 0; k < KMS_CURSOR_SIZE; k++)
+                                memcpy(kms->cursor.map + i * kms->cursor.pitch + k * sizeof(uint32_t),
+                                       &(uint32_t){ pattern_cursor_pixel(k, i) }, sizeof(uint32_t));
+        }
+        r = kms_cursor(kms, x, y, on);
+        if (r < 0)
+                return r;
+        say("cursor", n);
+        return 1;
+}
+
 /* 1 = go on, 0 = quit, negative errno */
 static int obey(char *line, struct kms *kms, struct options *options, bool *lit) {
         uint32_t n;
@@ -190,6 +209,8 @@ static int obey(char *line, struct kms *kms, struct options *options, bool *lit)
                 say("off", options->n);
                 return 1;
         }
+        if (strncmp(line, "cursor ", 7) == 0)
+                return cursor(kms, line + 7, options->n);
         if (strncmp(line, "show ", 5) != 0 || !parse_u32(line + 5, &n)) {
                 fprintf(stderr, "kmspaint: unknown command '%s'\n", line);
                 return -EINVAL;

@@ -57,3 +57,11 @@ static inline uint32_t pattern_pixel(uint32_t x, uint32_t y, uint32_t n, uint8_t
         }
         return r << 16 | g << 8 | b;
 }
+
+/* The cursor's image, 64 × 64 px of ARGB8888, premultiplied: opaque on the upper left, half of it
+ * see-through in a band beside, nothing beyond. */
+static inline uint32_t pattern_cursor_pixel(uint32_t x, uint32_t y) {
+        uint32_t alpha = x + y < 64 ? 255 : x + y < 96 ? 128 : 0;
+
+        return alpha << 24 | (4 * x * alpha / 255) << 16 | (4 * y * alpha / 255) << 8 | alpha / 2;
+}
