@@ -159,3 +159,72 @@ def test_indexes_begin_with_the_company(sql):
     assert set(others.split()) == {f"streamsight.{name}" for name in (
         "company_pkey", "device_id_key", "account_email_sha256_key", "invitation_pkey", "challenge_pkey", "session_pkey",
         "login_failure_pkey", "device_token_pkey", "enrolment_code_pkey", "migration_pkey")}
+
+
+# --- logins ---------------------------------------------------------------------------------------------------------------
+
+TOKEN = "ssx_" + "A" * 43
+
+
+@pytest.fixture(scope="module")
+def victim(apid, company):
+    return apid.user(company).log_in()
+
+
+def test_the_stored_hash_is_no_password(attack, sql, victim):
+    """What a copy of the table would tell is not what the procedure takes."""
+    stored = sql(f"SELECT encode(password_sha256, 'hex') FROM streamsight.account WHERE id = '{victim.id}'")
+    for derived in (stored * 2, stored + "00" * 32, "00" * 64):
+        answer = attack(f"SELECT outcome FROM api.login_password('{victim.email}', '\\x{derived}', '{TOKEN}', NULL, NULL, NULL, NULL)")
+        assert answer == "refused"
+    assert "too weak" in attack(f"SELECT api.login_password('{victim.email}', '\\x{stored}', '{TOKEN}', NULL, NULL, NULL, NULL)")
+    sql("DELETE FROM streamsight.login_failure")
+
+
+def test_guessing_is_as_slow_as_for_anybody(attack, sql, victim):
+    guess = f"SELECT outcome, retry_after FROM api.login_password('{victim.email}', '\\x{'07' * 64}', '{TOKEN}', NULL, NULL, NULL, NULL)"
+    assert [attack(guess) for _ in range(5)] == ["refused|0"] * 4 + ["refused|5"]
+    assert attack(guess).startswith("locked|")
+    sql("DELETE FROM streamsight.login_failure")
+
+
+def test_with_the_password_but_without_the_authenticator(attack, sql, victim):
+    """A challenge that somebody else's right password has made: no session without a code, whatever pad is handed in."""
+    challenge = victim.begin().json()["challenge"]
+    account, nonce = attack(f"SELECT account_id, encode(totp_nonce, 'hex') FROM api.challenge_parameters('{challenge}', 'login')").split("|")
+    assert account == victim.id and len(nonce) == 32
+    for code, pad in (("000000", "00" * 20), ("", "00" * 20), ("'' OR true", "ff" * 20), ("000000", ""), (None, "00" * 20)):
+        quoted = "NULL" if code is None else "'" + code + "'"
+        answer = attack(f"SELECT outcome FROM api.login_totp('{challenge}', {quoted}, '\\x{pad}', '{TOKEN}', NULL)")
+        assert "session" not in answer, answer
+        sql("DELETE FROM streamsight.login_failure")
+    assert sql(f"SELECT count(*) FROM streamsight.session WHERE token_sha256 = sha256('{TOKEN}')") == "0"
+    # Nor can an authenticator be put in the place of the one that is there.
+    assert "challenge_invalid" in attack(f"SELECT api.confirm_totp('{challenge}', '000000', '\\x{'00' * 20}', 'CODE', NULL)")
+    assert "invitation_invalid" in attack(f"SELECT api.accept_invitation('{challenge}', '\\x{'00' * 32}', 210000, '\\x{'00' * 64}', "
+                                          f"'\\x{'00' * 20}', '\\x{'00' * 16}', '{TOKEN}')")
+
+
+def test_weak_tokens_open_no_session(attack, victim):
+    challenge = victim.begin().json()["challenge"]
+    assert "too weak" in attack(f"SELECT api.login_totp('{challenge}', '000000', '\\x00', 'short', NULL)")
+    assert "too weak" in attack(f"SELECT api.login_password('{victim.email}', '\\x{'00' * 64}', 'short', NULL, NULL, NULL, NULL)")
+
+
+def test_every_procedure_of_people_wants_a_session(attack, sql, victim, device):
+    """All there are, by their signatures: with no token, a forged one, its hash, a device's and a challenge."""
+    procedures = sql("SELECT proname, pg_get_function_identity_arguments(oid) FROM pg_proc WHERE pronamespace = 'api'::regnamespace "
+                     "AND prosrc LIKE '%enter_user(%'").splitlines()
+    assert len(procedures) >= 35
+    hashed = sql(f"SELECT encode(token_sha256, 'hex') FROM streamsight.session WHERE account_id = '{victim.id}' LIMIT 1")
+    challenge = victim.begin().json()["challenge"]
+    for token in ("", "sss_" + secrets.token_urlsafe(32), hashed, device.token, challenge, None):
+        script = [f"SET streamsight.company = '{device.company_id}'; SET streamsight.secret = '{hashed}';"]
+        for procedure in procedures:
+            name, arguments = procedure.split("|")
+            types = [argument.split(" ", 1)[1] for argument in arguments.split(", ") if not argument.startswith("OUT ")]
+            values = ["NULL" if token is None else f"'{token}'"] + ["NULL"] * (len(types) - 1)
+            call = f"api.{name}({', '.join(f'{value}::{kind}' for value, kind in zip(values, types))})"
+            script.append(f"DO $$BEGIN PERFORM {call}; RAISE EXCEPTION 'let in'; EXCEPTION WHEN OTHERS THEN "
+                          f"IF SQLERRM <> 'token_invalid' THEN RAISE EXCEPTION '{name}: %', SQLERRM; END IF; END$$;")
+        assert attack("\n".join(script)) == "", token

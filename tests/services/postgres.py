@@ -46,13 +46,16 @@ def cache_dir():
 
 
 class Postgres:
-    def __init__(self, run_dir, cache=None):
+    """settings: further lines of postgresql.conf."""
+
+    def __init__(self, run_dir, cache=None, settings=""):
         self._dir = pathlib.Path(run_dir)
         self._cache = pathlib.Path(cache or cache_dir())
         self._user = as_user("postgres")  # it refuses to run as root
         self.port = free_port()
         self.host = "127.0.0.1"
         self.socket_dir = self._dir / "sockets"
+        self._settings = settings
         self.process = None
 
     def start(self):
@@ -64,7 +67,7 @@ class Postgres:
         shutil.rmtree(data, ignore_errors=True)
         subprocess.run(["cp", "-a", "--reflink=auto", self._template(), data], check=True)
         with open(data / "postgresql.conf", "a") as f:
-            f.write(_CONF.format(port=self.port, sockets=self.socket_dir))
+            f.write(_CONF.format(port=self.port, sockets=self.socket_dir) + self._settings)
         (data / "pg_hba.conf").write_text(_HBA)
         accounts = {"postgres", pwd.getpwuid(os.geteuid()).pw_name}
         (data / "pg_ident.conf").write_text("".join(f"owner {name} postgres\n" for name in sorted(accounts)))

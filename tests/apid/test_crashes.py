@@ -1,0 +1,143 @@
+"""SIGKILL for apid, PostgreSQL and Redis while devices upload and somebody looks on: what was acknowledged is there, and once."""
+
+import hashlib
+import os
+import signal
+import threading
+import time
+import uuid
+
+import pytest
+import requests
+
+from services.apid import Apid
+from services.postgres import Postgres
+from services.redis import Redis
+
+from .client import Api, Device
+
+
+@pytest.fixture
+def servers(stack, tmp_path):
+    """PostgreSQL, Redis and apid of this test's own."""
+    run_dir = stack.run_dir / f"crashes-{uuid.uuid4().hex[:8]}"
+    # Acknowledged means written: to the kernel at least, which outlives the process.
+    postgres = Postgres(run_dir / "pg", settings="synchronous_commit = on\nfull_page_writes = on\n")
+    redis = Redis(run_dir / "redis", stack.ca)
+    run_dir.mkdir(mode=0o711)
+    apid = Apid(run_dir / "apid", stack.apid.program.parent.parent, postgres, redis, public_url=stack.apid.public_url)
+    try:
+        postgres.start()
+        redis.start()
+        apid.start()
+        yield postgres, redis, apid
+    finally:
+        for server in (apid, redis, postgres):
+            server.stop()
+
+
+def persist(api, method, path, body, token, good):
+    """Makes a request until it is answered with success, as a device does. None: the session has ended."""
+    while True:
+        try:
+            answer = api.http.request(method, api.url + path, json=body, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+            if answer.status_code in good:
+                return answer
+            if answer.status_code == 401 and answer.json()["code"] == "token_expired":
+                return None
+            assert answer.status_code in (500, 503), answer.text
+        except requests.ConnectionError:
+            pass
+        time.sleep(0.05)
+
+
+def upload(apid, device, acknowledged, stop):
+    """Recordings of three segments, one after the other; keeps what apid has acknowledged."""
+    api = Api(apid)
+    while not stop.is_set():
+        recording, previous = str(uuid.uuid4()), None
+        persist(api, "PUT", f"/v1/recordings/{recording}", device.recording(), device.token, {200, 201})
+        for sequence in range(3):
+            data = f"{recording}{sequence}".encode()
+            path = f"/v1/recordings/{recording}/segments"
+            persist(api, "POST", path, device.signed_segment(recording, sequence, data, previous), device.token, {201})
+            persist(api, "POST", f"{path}/{sequence}/complete", {"sha256": hashlib.sha256(data).hexdigest()}, device.token, {204})
+            acknowledged.append((recording, sequence))
+            previous = data
+
+
+def look(apid, user, acknowledged, viewed, stop):
+    """Looks at what is complete; logs in again when a session has ended with Redis."""
+    api = Api(apid)
+    while not stop.is_set():
+        if not acknowledged:
+            time.sleep(0.05)
+            continue
+        listing = persist(api, "GET", f"/v1/recordings/{acknowledged[-1][0]}/segments", None, user.token, {200})
+        url = listing and persist(api, "POST", f"/v1/segments/{listing.json()['segments'][0]['id']}/url", None, user.token, {201})
+        if url:
+            viewed.append(listing.json()["segments"][0]["id"])
+        elif user.recovery_codes:
+            try:
+                user.log_in(user.recovery_codes.pop())
+            except (AssertionError, requests.ConnectionError):
+                time.sleep(0.2)  # it is down; the code may be used up
+
+
+def wait_for(acknowledged, more):
+    end, goal = time.monotonic() + 120, len(acknowledged) + more
+    while len(acknowledged) < goal:
+        assert time.monotonic() < end, "it did not go on"
+        time.sleep(0.05)
+
+
+def test_kill(servers):
+    postgres, redis, apid = servers
+    sql = lambda text: postgres.sql(text, "streamsight")
+    company = apid.create_company("Crashing Corp")
+    apid.admin("bucket", "set", "--company", company, "--endpoint", "https://s3.example.org", "--region", "r", "--bucket", "recordings",
+               "--prefix", "p", "--access-key-id", "K", stdin="secret\n")
+    devices = [Device(Api(apid)).enroll(apid.enrolment_code(company)).log_in() for _ in range(3)]
+    user = apid.user(company).log_in()
+    stop, viewed, acknowledged = threading.Event(), [], [[] for _ in devices]
+    threads = [threading.Thread(target=upload, args=(apid, *pair, stop)) for pair in zip(devices, acknowledged)]
+    threads.append(threading.Thread(target=look, args=(apid, user, acknowledged[0], viewed, stop)))
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(2):
+            wait_for(acknowledged[0], 3)
+            apid.process.signal(signal.SIGKILL)
+            apid.process.stop()
+            apid.run()
+            wait_for(acknowledged[1], 3)
+            # A backend that dies takes all others and what is only in memory with it: PostgreSQL recovers from its log.
+            backends = sql("SELECT pid FROM pg_stat_activity WHERE usename = 'streamsight_apid'").split()
+            os.kill(int(backends[0]), signal.SIGKILL)
+            wait_for(acknowledged[2], 3)
+            redis.process.signal(signal.SIGKILL)
+            redis.process.stop()
+            wait_for(acknowledged[0], 3)  # devices need none
+            redis.run()
+        before, end = len(viewed), time.monotonic() + 120
+        while len(viewed) < before + 2:
+            assert time.monotonic() < end, "nobody can look on"
+            time.sleep(0.05)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(150)
+    assert not any(thread.is_alive() for thread in threads)
+
+    told = [pair for kept in acknowledged for pair in kept]
+    complete = {tuple(line.split("|")) for line in sql(
+        "SELECT recording_id, sequence FROM streamsight.segment WHERE completed_at IS NOT NULL").splitlines()}
+    assert len(told) == len(set(told)) and {(recording, str(sequence)) for recording, sequence in told} <= complete
+    # Nothing twice: what the keys of partitioned tables alone could not say.
+    assert sql("SELECT count(*) - count(DISTINCT id) FROM streamsight.recording") == "0"
+    assert sql("SELECT count(*) - count(DISTINCT (recording_id, sequence)) FROM streamsight.segment") == "0"
+    # Whoever got a URL is in the trail, which is whole.
+    for segment in set(viewed):
+        rows = sql(f"SELECT count(*) FROM streamsight.audit WHERE action = 'segment.view' AND subject_id = '{segment}'")
+        assert int(rows) >= viewed.count(segment)
+    assert apid.admin("audit", "verify", "--company", company).startswith(company)
