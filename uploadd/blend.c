@@ -82,6 +82,28 @@ void blend_row(uint32_t *to, const uint32_t *from, uint32_t n, uint32_t mode, ui
         blend_by_mode(to, from, n, mode, alpha);
 }
 
+INLINE void between(uint32_t *to, const uint32_t *a, const uint32_t *b, uint32_t n, uint32_t part) {
+        for (uint32_t i = 0; i < n; i++)
+                to[i] = blend_mix(a[i], b[i], part);
+}
+
+#ifdef __x86_64__
+__attribute__((target("avx2"))) static void between_avx2(uint32_t *to, const uint32_t *a, const uint32_t *b,
+                                                         uint32_t n, uint32_t part) {
+        between(to, a, b, n, part);
+}
+#endif
+
+void blend_between(uint32_t *to, const uint32_t *a, const uint32_t *b, uint32_t n, uint32_t part) {
+#ifdef __x86_64__
+        if (__builtin_cpu_supports("avx2")) {
+                between_avx2(to, a, b, n, part);
+                return;
+        }
+#endif
+        between(to, a, b, n, part);
+}
+
 void blend_premultiply(uint32_t *to, const uint32_t *from, uint32_t n, uint32_t mode, uint32_t alpha) {
         for (uint32_t i = 0; i < n; i++) {
                 uint32_t p = from[i], share, left;

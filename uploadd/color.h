@@ -16,7 +16,7 @@ static inline WidePixel wide_pixel(uint32_t r, uint32_t g, uint32_t b, uint32_t 
 }
 
 /* The nearest of 8 bits. */
-static inline uint32_t narrow_channel(uint32_t channel) {
+static inline __attribute__((always_inline)) uint32_t narrow_channel(uint32_t channel) {
         return (channel - (channel >> 8) + 128) >> 8;
 }
 
@@ -32,16 +32,21 @@ typedef struct YuvToRgb {
 /* encoding: enum wire_color_encoding; range: enum wire_color_range; bits of a sample: 8 or 10. -EINVAL. */
 int yuv_to_rgb(YuvToRgb *ret, uint32_t encoding, uint32_t range, unsigned bits);
 
-static inline uint32_t yuv_clamp(int32_t value) {
+static inline __attribute__((always_inline)) uint32_t yuv_clamp(int32_t value) {
         value >>= YUV_SHIFT;
         return value < 0 ? 0 : value > UINT16_MAX ? UINT16_MAX : (uint32_t) value;
 }
 
-static inline WidePixel yuv_pixel(const YuvToRgb *m, int32_t y, int32_t cb, int32_t cr) {
+typedef struct YuvColor {
+        uint32_t r, g, b; /* of 16 bits */
+} YuvColor;
+
+static inline __attribute__((always_inline)) YuvColor yuv_color(const YuvToRgb *m, int32_t y, int32_t cb,
+                                                                int32_t cr) {
         int32_t luma = m->y * (y - m->y_offset) + (1 << (YUV_SHIFT - 1));
 
         cb -= m->c_offset;
         cr -= m->c_offset;
-        return wide_pixel(yuv_clamp(luma + m->r_cr * cr), yuv_clamp(luma + m->g_cb * cb + m->g_cr * cr),
-                          yuv_clamp(luma + m->b_cb * cb), UINT16_MAX);
+        return (YuvColor){ yuv_clamp(luma + m->r_cr * cr), yuv_clamp(luma + m->g_cb * cb + m->g_cr * cr),
+                           yuv_clamp(luma + m->b_cb * cb) };
 }

@@ -94,8 +94,10 @@ typedef struct Tap {
 static inline Tap axis_tap(const ComposeAxis *axis, int64_t position) {
         int64_t index = position >> 32;
 
+        if (axis->exact)
+                return (Tap){ axis_clamp(axis, index), axis_clamp(axis, index), 0 };
         return (Tap){ axis_clamp(axis, index), axis_clamp(axis, index + 1),
-                      axis->exact ? 0 : (uint32_t) (position >> 24) & 0xff };
+                      (uint32_t) (position >> 24) & 0xff };
 }
 
 typedef struct Span {
@@ -109,8 +111,6 @@ static Span axis_span(const ComposeAxis *axis, int64_t from, int64_t to) {
         uint32_t first = min_u32(one.a, other.a);
         uint32_t last = one.b > other.b ? one.b : other.b;
 
-        if (axis->exact)
-                last = one.a > other.a ? one.a : other.a;
         return (Span){ first, last - first + 1 };
 }
 
@@ -145,6 +145,8 @@ static int reserve(Composition *c, const ComposePlane *plane, uint32_t columns, 
                 r = grow(&c->pixels, &c->pixels_size, width * height);
         if (r >= 0)
                 r = grow(&c->line, &c->line_size, columns);
+        if (r >= 0)
+                r = grow(&c->rows, &c->rows_size, 2 * along);
         return r;
 }
 
@@ -162,6 +164,7 @@ int compose_prepare(Composition *c) {
 void compose_done(Composition *c) {
         free(c->pixels);
         free(c->line);
+        free(c->rows);
         source_scratch_done(&c->scratch);
         *c = (Composition){};
 }
@@ -194,15 +197,6 @@ bool compose_is_copy(const Composition *c, PicturePlane *ret) {
         return true;
 }
 
-/* part of 256 of the way from a to b, for each channel. */
-static inline uint32_t mix(uint32_t a, uint32_t b, uint32_t part) {
-        const uint32_t mask = 0x00ff00ff, half = 0x00800080;
-        uint32_t low = ((a & mask) * (256 - part) + (b & mask) * part + half) >> 8 & mask;
-        uint32_t high = ((a >> 8 & mask) * (256 - part) + (b >> 8 & mask) * part + half) & ~mask;
-
-        return high | low;
-}
-
 /* A rectangle of a plane's source, read. */
 typedef struct Patch {
         Span along, across;
@@ -228,22 +222,35 @@ static void sample_exact(const uint32_t *from, ptrdiff_t stride, uint32_t n, uin
                 to[i] = from[i * stride];
 }
 
-static void sample_between(const ComposePlane *plane, const Patch *patch, const uint32_t *a,
+/* Pixels that are stride apart, side by side. */
+static const uint32_t *gather(const uint32_t *from, size_t stride, uint32_t n, uint32_t *to) {
+        if (stride == 1)
+                return from;
+        sample_exact(from, (ptrdiff_t) stride, n, to);
+        return to;
+}
+
+/* Between two rows of the source, then between two columns each: what two output pixels share is done once.
+ */
+static void sample_between(Composition *c, const ComposePlane *plane, const Patch *patch, const uint32_t *a,
                            const uint32_t *b, uint32_t part, int64_t position, uint32_t n, uint32_t *to) {
+        uint32_t reach = patch->along.n, *rows[] = { c->rows, c->rows + reach };
+
+        a = gather(a, patch->along_stride, reach, rows[0]);
+        if (part > 0) {
+                blend_between(rows[0], a, gather(b, patch->along_stride, reach, rows[1]), reach, part);
+                a = rows[0];
+        }
         for (uint32_t i = 0; i < n; i++, position += plane->along.step) {
                 Tap column = axis_tap(&plane->along, position);
-                size_t left = (column.a - patch->along.first) * patch->along_stride;
-                size_t right = (column.b - patch->along.first) * patch->along_stride;
-
-                if (column.part == 0)
-                        right = left;
-                to[i] = mix(mix(a[left], a[right], column.part), mix(b[left], b[right], column.part), part);
+                to[i] = blend_mix(a[column.a - patch->along.first], a[column.b - patch->along.first],
+                                  column.part);
         }
 }
 
 /* The plane's own row y, from x on. */
-static void sample_row(const ComposePlane *plane, const Patch *patch, int64_t x, int64_t y, uint32_t n,
-                       uint32_t *to) {
+static void sample_row(Composition *c, const ComposePlane *plane, const Patch *patch, int64_t x, int64_t y,
+                       uint32_t n, uint32_t *to) {
         Tap row = axis_tap(&plane->across, plane->across.start + plane->across.step * y);
         const uint32_t *a = patch->pixels + (row.a - patch->across.first) * patch->across_stride;
         const uint32_t *b = patch->pixels + (row.b - patch->across.first) * patch->across_stride;
@@ -255,7 +262,7 @@ static void sample_row(const ComposePlane *plane, const Patch *patch, int64_t x,
                 sample_exact(a + first * patch->along_stride, plane->along.step > 0 ? stride : -stride, n,
                              to);
         } else
-                sample_between(plane, patch, a, row.part == 0 ? a : b, row.part, position, n, to);
+                sample_between(c, plane, patch, a, b, row.part, position, n, to);
 }
 
 /* Puts the plane's part of some of the output's rows over what is there. */
@@ -283,7 +290,7 @@ static void draw(Composition *c, const ComposePlane *plane, uint32_t top, uint32
                         blend_row(to, row, n, plane->blend, plane->alpha);
                         continue;
                 }
-                sample_row(plane, &patch, x, y - plane->y, n, plane->opaque ? to : c->line);
+                sample_row(c, plane, &patch, x, y - plane->y, n, plane->opaque ? to : c->line);
                 if (!plane->opaque)
                         blend_row(to, c->line, n, plane->blend, plane->alpha);
         }
@@ -324,7 +331,7 @@ void compose_layer(Composition *c, const ComposePlane *plane, uint32_t width, ui
                 uint32_t end = min_u32(top + SEGMENT_TILE_HEIGHT, height);
                 Patch patch = read_patch(c, plane, 0, width, top, end);
                 for (uint32_t y = top; y < end; y++, to += width) {
-                        sample_row(plane, &patch, 0, y, width, c->line);
+                        sample_row(c, plane, &patch, 0, y, width, c->line);
                         blend_premultiply(to, c->line, width, plane->blend, plane->alpha);
                 }
         }

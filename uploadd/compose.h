@@ -50,8 +50,8 @@ typedef struct Composition {
         uint32_t n_planes; /* from the lowest */
         ComposePlane planes[WIRE_PLANES_MAX];
 
-        uint32_t *pixels, *line; /* these three grow, and are kept */
-        size_t pixels_size, line_size;
+        uint32_t *pixels, *line, *rows; /* these and scratch grow, and are kept */
+        size_t pixels_size, line_size, rows_size;
         SourceScratch scratch;
 } Composition;
 

@@ -8,14 +8,15 @@
 #include "cleanup.h"
 
 #define OPAQUE 0xff000000U
+#define INLINE static inline __attribute__((always_inline))
 
-static uint32_t load16(const uint8_t *bytes, uint32_t i) {
+INLINE uint32_t load16(const uint8_t *bytes, uint32_t i) {
         uint16_t value;
         memcpy(&value, bytes + i * sizeof(value), sizeof(value));
         return value;
 }
 
-static uint32_t load32(const uint8_t *bytes, uint32_t i) {
+INLINE uint32_t load32(const uint8_t *bytes, uint32_t i) {
         uint32_t value;
         memcpy(&value, bytes + i * sizeof(value), sizeof(value));
         return value;
@@ -38,12 +39,20 @@ static uint32_t from10(uint32_t v) {
         return v << 6 | v >> 4;
 }
 
-static void narrow_bgrx(const uint8_t *row, uint32_t n, uint32_t *to) {
+#define NARROW(name)                                                                                        \
+        static void narrow_##name(const uint8_t *const rows[], uint32_t n, const YuvToRgb *yuv _unused_,    \
+                                  uint32_t *to)
+
+NARROW(bgrx) {
+        const uint8_t *row = rows[0];
+
         for (uint32_t i = 0; i < n; i++)
                 to[i] = load32(row, i) | OPAQUE;
 }
 
-static void narrow_bgra(const uint8_t *row, uint32_t n, uint32_t *to) {
+NARROW(bgra) {
+        const uint8_t *row = rows[0];
+
         memcpy(to, row, n * sizeof(*to));
 }
 
@@ -51,12 +60,16 @@ static uint32_t swapped(uint32_t pixel) {
         return (pixel & 0xff00ff00) | (pixel & 0xff) << 16 | (pixel >> 16 & 0xff);
 }
 
-static void narrow_rgbx(const uint8_t *row, uint32_t n, uint32_t *to) {
+NARROW(rgbx) {
+        const uint8_t *row = rows[0];
+
         for (uint32_t i = 0; i < n; i++)
                 to[i] = swapped(load32(row, i)) | OPAQUE;
 }
 
-static void narrow_rgba(const uint8_t *row, uint32_t n, uint32_t *to) {
+NARROW(rgba) {
+        const uint8_t *row = rows[0];
+
         for (uint32_t i = 0; i < n; i++)
                 to[i] = swapped(load32(row, i));
 }
@@ -74,7 +87,9 @@ static uint32_t narrow10(uint32_t v) {
         return (v * 1021 + 2048) >> 12;
 }
 
-static void narrow_rgb565(const uint8_t *row, uint32_t n, uint32_t *to) {
+NARROW(rgb565) {
+        const uint8_t *row = rows[0];
+
         for (uint32_t i = 0; i < n; i++) {
                 uint32_t p = load16(row, i);
                 to[i] = OPAQUE | narrow5(p >> 11) << 16 | narrow6(p >> 5 & 0x3f) << 8 | narrow5(p & 0x1f);
@@ -86,22 +101,30 @@ static uint32_t narrow_2101010(uint32_t p) {
                narrow10(p & 0x3ff);
 }
 
-static void narrow_bgrx10(const uint8_t *row, uint32_t n, uint32_t *to) {
+NARROW(bgrx10) {
+        const uint8_t *row = rows[0];
+
         for (uint32_t i = 0; i < n; i++)
                 to[i] = narrow_2101010(load32(row, i)) | OPAQUE;
 }
 
-static void narrow_bgra10(const uint8_t *row, uint32_t n, uint32_t *to) {
+NARROW(bgra10) {
+        const uint8_t *row = rows[0];
+
         for (uint32_t i = 0; i < n; i++)
                 to[i] = narrow_2101010(load32(row, i));
 }
 
-static void narrow_rgbx10(const uint8_t *row, uint32_t n, uint32_t *to) {
+NARROW(rgbx10) {
+        const uint8_t *row = rows[0];
+
         for (uint32_t i = 0; i < n; i++)
                 to[i] = swapped(narrow_2101010(load32(row, i))) | OPAQUE;
 }
 
-static void narrow_rgba10(const uint8_t *row, uint32_t n, uint32_t *to) {
+NARROW(rgba10) {
+        const uint8_t *row = rows[0];
+
         for (uint32_t i = 0; i < n; i++)
                 to[i] = swapped(narrow_2101010(load32(row, i)));
 }
@@ -144,38 +167,107 @@ DEFINE_WIDE(rgbx10, wide_swapped(wide_2101010(load32(row, i))) | WIDE_OPAQUE)
 DEFINE_WIDE(rgba10, wide_swapped(wide_2101010(load32(row, i))))
 DEFINE_WIDE(rgb565, wide_565(load16(row, i)))
 
-/* Two pixels of one block. */
-static void wide_pair(const YuvToRgb *yuv, const int32_t y[2], int32_t cb, int32_t cr, uint32_t n,
-                      WidePixel *to) {
-        to[0] = yuv_pixel(yuv, y[0], cb, cr);
-        if (n > 1)
-                to[1] = yuv_pixel(yuv, y[1], cb, cr);
-}
+/* Y'CbCr goes by way of samples, all of a kind together, so that the compiler can make the arithmetic wide.
+ */
+#define CHUNK 256U /* even */
 
-static void wide_nv12(const uint8_t *const rows[], uint32_t n, const YuvToRgb *yuv, WidePixel *to) {
-        for (uint32_t i = 0; i < n; i += 2) {
-                const uint8_t *luma = rows[0] + i, *chroma = rows[1] + i;
-                wide_pair(yuv, (int32_t[]){ luma[0], luma[n - i > 1] }, chroma[0], chroma[1], n - i, to + i);
+typedef struct Samples {
+        int32_t y[CHUNK], cb[CHUNK], cr[CHUNK];
+} Samples;
+
+/* The samples of n pixels from pixel at on; both may be odd only at the row's end. */
+INLINE void unpack_nv12(const uint8_t *const rows[], uint32_t at, uint32_t n, Samples *to) {
+        const uint8_t *chroma = rows[1] + at;
+
+        for (uint32_t i = 0; i < n; i++)
+                to->y[i] = rows[0][at + i];
+        for (uint32_t i = 0; i < (n + 1) / 2; i++) {
+                to->cb[2 * i] = to->cb[2 * i + 1] = chroma[2 * i];
+                to->cr[2 * i] = to->cr[2 * i + 1] = chroma[2 * i + 1];
         }
-}
-
-static int32_t high10(const uint8_t *row, uint32_t i) {
-        return (int32_t) (load16(row, i) >> 6);
 }
 
 /* Ten bits, in the upper end of sixteen. */
-static void wide_p010(const uint8_t *const rows[], uint32_t n, const YuvToRgb *yuv, WidePixel *to) {
-        for (uint32_t i = 0; i < n; i += 2)
-                wide_pair(yuv, (int32_t[]){ high10(rows[0], i), high10(rows[0], i + (n - i > 1)) },
-                          high10(rows[1], i), high10(rows[1], i + 1), n - i, to + i);
+INLINE int32_t high10(const uint8_t *row, uint32_t i) {
+        return (int32_t) (load16(row, i) >> 6);
 }
 
-static void wide_yuyv(const uint8_t *const rows[], uint32_t n, const YuvToRgb *yuv, WidePixel *to) {
-        for (uint32_t i = 0; i < n; i += 2) {
-                const uint8_t *block = rows[0] + (size_t) i * 2;
-                wide_pair(yuv, (int32_t[]){ block[0], block[2] }, block[1], block[3], n - i, to + i);
+INLINE void unpack_p010(const uint8_t *const rows[], uint32_t at, uint32_t n, Samples *to) {
+        for (uint32_t i = 0; i < n; i++)
+                to->y[i] = high10(rows[0], at + i);
+        for (uint32_t i = 0; i < (n + 1) / 2; i++) {
+                to->cb[2 * i] = to->cb[2 * i + 1] = high10(rows[1], at + 2 * i);
+                to->cr[2 * i] = to->cr[2 * i + 1] = high10(rows[1], at + 2 * i + 1);
         }
 }
+
+INLINE void unpack_yuyv(const uint8_t *const rows[], uint32_t at, uint32_t n, Samples *to) {
+        const uint8_t *blocks = rows[0] + (size_t) at * 2;
+
+        for (uint32_t i = 0; i < (n + 1) / 2; i++, blocks += 4) {
+                to->y[2 * i] = blocks[0];
+                to->y[2 * i + 1] = blocks[2];
+                to->cb[2 * i] = to->cb[2 * i + 1] = blocks[1];
+                to->cr[2 * i] = to->cr[2 * i + 1] = blocks[3];
+        }
+}
+
+INLINE void narrow_samples(const Samples *s, uint32_t n, const YuvToRgb *m, uint32_t *restrict to) {
+        const YuvToRgb yuv = *m;
+
+        for (uint32_t i = 0; i < n; i++) {
+                YuvColor c = yuv_color(&yuv, s->y[i], s->cb[i], s->cr[i]);
+                to[i] = OPAQUE | narrow_channel(c.r) << 16 | narrow_channel(c.g) << 8 | narrow_channel(c.b);
+        }
+}
+
+INLINE uint32_t chunk(uint32_t n, uint32_t at) {
+        return n - at < CHUNK ? n - at : CHUNK;
+}
+
+#ifdef __x86_64__
+#define AVX2     __attribute__((target("avx2")))
+#define HAS_AVX2 __builtin_cpu_supports("avx2")
+#else
+#define AVX2
+#define HAS_AVX2 false
+#endif
+
+#define DEFINE_YUV(name)                                                                                    \
+        static void wide_##name(const uint8_t *const rows[], uint32_t n, const YuvToRgb *yuv,               \
+                                WidePixel *to) {                                                            \
+                Samples s;                                                                                  \
+                for (uint32_t at = 0; at < n; at += CHUNK) {                                                \
+                        unpack_##name(rows, at, chunk(n, at), &s);                                          \
+                        for (uint32_t i = 0; i < chunk(n, at); i++) {                                       \
+                                YuvColor c = yuv_color(yuv, s.y[i], s.cb[i], s.cr[i]);                      \
+                                to[at + i] = wide_pixel(c.r, c.g, c.b, UINT16_MAX);                         \
+                        }                                                                                   \
+                }                                                                                           \
+        }                                                                                                   \
+        AVX2 static void narrow_##name##_avx2(const uint8_t *const rows[], uint32_t n, const YuvToRgb *yuv, \
+                                              uint32_t *to) {                                               \
+                Samples s;                                                                                  \
+                for (uint32_t at = 0; at < n; at += CHUNK) {                                                \
+                        unpack_##name(rows, at, chunk(n, at), &s);                                          \
+                        narrow_samples(&s, chunk(n, at), yuv, to + at);                                     \
+                }                                                                                           \
+        }                                                                                                   \
+        NARROW(name) {                                                                                      \
+                Samples s;                                                                                  \
+                if (HAS_AVX2) {                                                                             \
+                        narrow_##name##_avx2(rows, n, yuv, to);                                             \
+                        return;                                                                             \
+                }                                                                                           \
+                for (uint32_t at = 0; at < n; at += CHUNK) {                                                \
+                        unpack_##name(rows, at, chunk(n, at), &s);                                          \
+                        narrow_samples(&s, chunk(n, at), yuv, to + at);                                     \
+                }                                                                                           \
+        }
+
+DEFINE_YUV(nv12)
+DEFINE_YUV(p010)
+DEFINE_YUV(yuyv)
 
 #define PACKED(bytes)                                                                                       \
         1, {                                                                                                \
@@ -192,9 +284,9 @@ static const PixelFormat formats[] = {
         { DRM_FORMAT_ARGB2101010, true, COPY_NEVER, 0, PACKED(4), wide_bgra10, narrow_bgra10 },
         { DRM_FORMAT_XBGR2101010, false, COPY_NEVER, 0, PACKED(4), wide_rgbx10, narrow_rgbx10 },
         { DRM_FORMAT_ABGR2101010, true, COPY_NEVER, 0, PACKED(4), wide_rgba10, narrow_rgba10 },
-        { DRM_FORMAT_NV12, false, COPY_NEVER, 8, 2, { { 1, 1, 1 }, { 2, 2, 2 } }, wide_nv12, NULL },
-        { DRM_FORMAT_P010, false, COPY_NEVER, 10, 2, { { 2, 1, 1 }, { 4, 2, 2 } }, wide_p010, NULL },
-        { DRM_FORMAT_YUYV, false, COPY_NEVER, 8, 1, { { 4, 2, 1 } }, wide_yuyv, NULL },
+        { DRM_FORMAT_NV12, false, COPY_NEVER, 8, 2, { { 1, 1, 1 }, { 2, 2, 2 } }, wide_nv12, narrow_nv12 },
+        { DRM_FORMAT_P010, false, COPY_NEVER, 10, 2, { { 2, 1, 1 }, { 4, 2, 2 } }, wide_p010, narrow_p010 },
+        { DRM_FORMAT_YUYV, false, COPY_NEVER, 8, 1, { { 4, 2, 1 } }, wide_yuyv, narrow_yuyv },
 };
 
 const PixelFormat *pixel_format_find(uint32_t format) {
@@ -202,13 +294,4 @@ const PixelFormat *pixel_format_find(uint32_t format) {
                 if (formats[i].format == format)
                         return &formats[i];
         return NULL;
-}
-
-void pixel_format_narrow(const WidePixel *from, uint32_t n, uint32_t *to) {
-        for (uint32_t i = 0; i < n; i++) {
-                WidePixel p = from[i];
-                to[i] = narrow_channel((uint32_t) (p >> 48)) << 24 |
-                        narrow_channel((uint16_t) (p >> 32)) << 16 |
-                        narrow_channel((uint16_t) (p >> 16)) << 8 | narrow_channel((uint16_t) p);
-        }
 }

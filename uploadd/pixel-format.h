@@ -27,8 +27,8 @@ typedef struct PixelFormat {
 
         /* Makes n pixels of the rows, each of which begins with the first pixel's block. */
         void (*wide)(const uint8_t *const rows[], uint32_t n, const YuvToRgb *yuv, WidePixel *to);
-        /* Likewise 0xAARRGGBB; NULL: by way of wide. */
-        void (*narrow)(const uint8_t *row, uint32_t n, uint32_t *to);
+        /* Likewise 0xAARRGGBB, of the nearest 8 bits. */
+        void (*narrow)(const uint8_t *const rows[], uint32_t n, const YuvToRgb *yuv, uint32_t *to);
 } PixelFormat;
 
 /* NULL: none such. */
@@ -48,6 +48,3 @@ static inline uint32_t pixel_format_rows(const PixelFormat *format, unsigned i, 
 static inline uint32_t pixel_format_across(const PixelFormat *format) {
         return format->memory[format->n_memory - 1].across;
 }
-
-/* 0xAARRGGBB of n pixels. */
-void pixel_format_narrow(const WidePixel *from, uint32_t n, uint32_t *to);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cleanup.h"
 #include "pixels.h"
@@ -101,14 +102,15 @@ void source_plane_read(const SourcePlane *plane, uint32_t x, uint32_t y, uint32_
                         uint32_t down = format->memory[i].down;
                         rows[i] = fetched[i].first + ((y + row) / down - y / down) * fetched[i].pitch;
                 }
-                if (format->narrow && !plane->tones) {
-                        format->narrow(rows[0], width, to);
-                        continue;
-                }
-                format->wide(rows, n, &plane->yuv, scratch->wide);
-                if (plane->tones)
+                if (!plane->tones && before == 0) {
+                        format->narrow(rows, n, &plane->yuv, to);
+                } else if (!plane->tones) {
+                        uint32_t *pixels = (uint32_t *) scratch->wide;
+                        format->narrow(rows, n, &plane->yuv, pixels);
+                        memcpy(to, pixels + before, width * sizeof(*to));
+                } else {
+                        format->wide(rows, n, &plane->yuv, scratch->wide);
                         tone_map_row(plane->tones, scratch->wide + before, width, plane->premultiplied, to);
-                else
-                        pixel_format_narrow(scratch->wide + before, width, to);
+                }
         }
 }

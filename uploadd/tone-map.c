@@ -83,7 +83,9 @@ void tone_map_init(ToneMap *map, const struct wire_hdr *hdr) {
 }
 
 static float unit(float value) {
-        return value < 0 ? 0 : value > 1 ? 1 : value;
+        /* Each of the two is one instruction, not a branch. */
+        value = value > 0 ? value : 0;
+        return value < 1 ? value : 1;
 }
 
 static float greatest(float a, float b) {
@@ -91,7 +93,7 @@ static float greatest(float a, float b) {
 }
 
 static uint32_t signal_of(const ToneMap *map, float light) {
-        return map->signal[(size_t) (unit(light) * (ELEMENTSOF(map->signal) - 1) + 0.5F)];
+        return map->signal[(int) (unit(light) * (ELEMENTSOF(map->signal) - 1) + 0.5F)];
 }
 
 static uint32_t tone_map_pixel(const ToneMap *map, uint32_t red, uint32_t green, uint32_t blue) {
@@ -100,16 +102,17 @@ static uint32_t tone_map_pixel(const ToneMap *map, uint32_t red, uint32_t green,
 
         if (map->hlg) {
                 float luminance = 0.2627F * r + 0.6780F * g + 0.0593F * b;
-                float gain = map->system[(size_t) (sqrtf(unit(luminance)) * (ELEMENTSOF(map->system) - 1) +
-                                                   0.5F)];
+                float gain = map->system[(int) (sqrtf(unit(luminance)) * (ELEMENTSOF(map->system) - 1) +
+                                                0.5F)];
                 r *= gain, g *= gain, b *= gain;
         }
-        float brightest = greatest(greatest(r, g), b), factor = 1 / greatest(brightest, map->peak);
+        float brightest = greatest(greatest(r, g), b), factor;
         if (brightest < map->peak) {
                 float place = sqrtf(brightest / map->peak) * FACTORS;
-                const float *factors = map->factor + (size_t) place;
-                factor = factors[0] + (factors[1] - factors[0]) * (place - (float) (size_t) place);
-        }
+                const float *factors = map->factor + (int) place;
+                factor = factors[0] + (factors[1] - factors[0]) * (place - (float) (int) place);
+        } else
+                factor = 1 / brightest;
         r *= factor, g *= factor, b *= factor;
         if (map->wide_gamut) {
                 /* BT.2087-0 and its inverse: linear BT.2020 to linear BT.709 */

@@ -458,6 +458,49 @@ static void test_buffer_that_goes_away(void **state) {
         sync_calls.pretend = false;
 }
 
+/* Allocations of the program's own code: the linker has put these in their place. */
+static unsigned n_allocated;
+
+#define COUNTED(name, parameters, ...)                                                                      \
+        void *__real_##name parameters;                                                                     \
+        void *__wrap_##name parameters;                                                                     \
+        void *__wrap_##name parameters {                                                                    \
+                n_allocated++;                                                                              \
+                return __real_##name(__VA_ARGS__);                                                          \
+        }
+
+COUNTED(malloc, (size_t size), size)
+COUNTED(calloc, (size_t n, size_t size), n, size)
+COUNTED(realloc, (void *memory, size_t size), memory, size)
+COUNTED(aligned_alloc, (size_t alignment, size_t size), alignment, size)
+
+static void test_nothing_is_allocated_for_a_frame(void **state) {
+        int fds[] = { memory_new(NEEDED, 0), memory_new(NEEDED, 0) };
+        _cleanup_(frame_reader_freep) FrameReader *reader = NULL;
+        struct wire_frame frame = several();
+        FrameProblem problem;
+        (void) state;
+
+        frame.memory = WIRE_MEMORY_DMABUF;
+        sync_calls.pretend = true;
+        n_allocated = 0;
+        assert_return_code(frame_reader_new(&reader), 0);
+        for (unsigned i = 0; i < 100; i++) {
+                assert_return_code(frame_open(reader, &frame, &fds[i % 2], &problem), 0);
+                assert_return_code(frame_read(reader, read_bare, NULL, &problem), 0);
+                frame_close(reader);
+                if (i == 0) {
+                        assert_true(n_allocated > 0);
+                        n_allocated = 0;
+                }
+        }
+        assert_int_equal(n_allocated, 0);
+        assert_int_equal(frame_reader_mapped(reader), 2);
+        sync_calls.pretend = false;
+        close(fds[0]);
+        close(fds[1]);
+}
+
 static void test_cursor(void **state) {
         _cleanup_close_ int fd = memory_new(NEEDED, SEALED);
         _cleanup_(frame_reader_freep) FrameReader *reader = NULL;
@@ -516,6 +559,7 @@ int main(void) {
                 cmocka_unit_test(test_memory_that_goes_away),
                 cmocka_unit_test(test_reading_is_bracketed),
                 cmocka_unit_test(test_buffer_that_goes_away),
+                cmocka_unit_test(test_nothing_is_allocated_for_a_frame),
                 cmocka_unit_test(test_cursor),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
