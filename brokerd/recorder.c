@@ -81,7 +81,8 @@ static void recorder_begin(Recorder *recorder, const CaptureDecision *decision) 
 
 static bool recorder_same(const CaptureDecision *a, const CaptureDecision *b) {
         return a->frames_per_second == b->frames_per_second && a->jpeg_quality == b->jpeg_quality &&
-               a->segment_seconds == b->segment_seconds && a->segment_bytes == b->segment_bytes;
+               a->segment_seconds == b->segment_seconds && a->segment_bytes == b->segment_bytes &&
+               a->bytes_per_minute == b->bytes_per_minute && a->cpu_ms_per_second == b->cpu_ms_per_second;
 }
 
 void recorder_evaluate(Recorder *recorder) {

@@ -80,6 +80,18 @@ static int settings_parse_positive(const char *value, uint64_t maximum, void *ta
         return 0;
 }
 
+static int settings_parse_bytes_ceiling(const char *value, uint64_t maximum, void *target) {
+        uint64_t number;
+        int r = config_parse_uint(value, maximum, &number);
+
+        if (r < 0)
+                return r;
+        if (number < CAPTURE_BYTES_PER_MINUTE_MIN)
+                return -ERANGE;
+        *(uint64_t *) target = number;
+        return 0;
+}
+
 /* The audience of every assertion is this text, so it has one spelling. */
 static int settings_check_url(Settings *settings) {
         _cleanup_free_ char *host = NULL;
@@ -108,6 +120,10 @@ int settings_load(Settings *settings, int argc, char *argv[]) {
                   &settings->limits.frames_per_second },
                 { "Capture", "MaxJPEGQuality", settings_parse_positive, CAPTURE_JPEG_QUALITY_MAX,
                   &settings->limits.jpeg_quality },
+                { "Capture", "MaxBytesPerMinute", settings_parse_bytes_ceiling, CAPTURE_BYTES_PER_MINUTE_MAX,
+                  &settings->limits.bytes_per_minute },
+                { "Capture", "MaxCPUMillisecondsPerSecond", settings_parse_positive,
+                  CAPTURE_CPU_MS_PER_SECOND_MAX, &settings->limits.cpu_ms_per_second },
         };
         const char *state = getenv("STATE_DIRECTORY"); /* systemd.exec(5), StateDirectory= */
         _cleanup_free_ char *error = NULL;
@@ -117,7 +133,7 @@ int settings_load(Settings *settings, int argc, char *argv[]) {
                 .config = STREAMSIGHT_AGENT_CONFIG,
                 .control_socket = STREAMSIGHT_SOCKET_CONTROL,
                 .uploadd_user = STREAMSIGHT_USER_UPLOADD,
-                .limits = { RECORDING_AUTOMATIC, 5, 90, NULL },
+                .limits = { RECORDING_AUTOMATIC, 5, 90, 0, 0, NULL },
         };
         r = settings_parse_arguments(settings, argc, argv);
         if (r <= 0)

@@ -204,6 +204,8 @@ int uploadd_send_record(Uploadd *uploadd, sd_id128_t recording, const CaptureDec
                 .outputs = UINT64_MAX,
                 .segment_seconds = decision->segment_seconds,
                 .segment_bytes = decision->segment_bytes,
+                .bytes_per_minute = decision->bytes_per_minute,
+                .cpu_ms_per_second = decision->cpu_ms_per_second,
         };
 
         memcpy(record.recording, recording.bytes, sizeof(record.recording));

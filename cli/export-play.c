@@ -22,7 +22,7 @@ static int play_head(ExportPlayer *player, const char *name, const SegmentHead *
         } else
                 player->start = player->time = head->start_realtime;
         player->head = *head;
-        player->tables = (SegmentTables){};
+        player->tables = player->coarse = (SegmentTables){};
         /* The picture goes on until this segment's keyframe, and the cursor on it. */
         segment_cursors_hide(&player->cursors, &player->canvas);
         segment_cursors_done(&player->cursors);
@@ -72,6 +72,7 @@ static int play_change(ExportPlayer *player, const char *name, size_t offset, co
                 return r;
         segment_cursors_hide(&player->cursors, &player->canvas);
         if (frame) {
+                player->canvas.coarse = player->coarse;
                 r = segment_canvas_draw(&player->canvas, &player->tables, frame);
                 if (r < 0) {
                         export_message("%s: damaged at byte %zu: the JPEG data of a frame cannot be decoded",
@@ -145,6 +146,9 @@ static int play_chunk(ExportPlayer *player, const char *name, const SegmentChunk
                 return play_output(player, &chunk->output);
         case SEGMENT_JTAB:
                 player->tables = chunk->tables;
+                return 0;
+        case SEGMENT_JCOA:
+                player->coarse = chunk->tables;
                 return 0;
         case SEGMENT_FRAM:
                 return play_frame(player, name, chunk->offset, &chunk->frame);

@@ -16,7 +16,7 @@ typedef struct ExportPlayer {
         SegmentCursor cursor; /* as last told, in this segment */
         bool cursor_moved;    /* and not yet shown */
 
-        SegmentTables tables;
+        SegmentTables tables, coarse;
         bool has_head, told_others;
         SegmentHead head; /* of the segment before */
 

@@ -74,6 +74,10 @@ static void print_operation(const SegmentOperation *operation) {
                 printf("%28s%" PRIu32 " tiles in %" PRIu32 " runs, %zu bytes of JPEG data\n", "NEW   ",
                        operation->n_tiles, operation->n_runs, operation->size);
                 break;
+        case SEGMENT_OPERATION_COARSE:
+                printf("%28s%" PRIu32 " tiles in %" PRIu32 " runs, %zu bytes of JPEG data\n", "COARSE ",
+                       operation->n_tiles, operation->n_runs, operation->size);
+                break;
         case SEGMENT_OPERATION_REF:
                 printf("%28s%" PRIu64 " tiles in %" PRIu32 " runs\n", "REF   ", ref_tiles(operation),
                        operation->n_runs);
@@ -136,6 +140,16 @@ static void print_session(const SegmentSession *session) {
         printf("\n");
 }
 
+static void print_rate(const SegmentRate *rate) {
+        printf("from ");
+        print_time(rate->time);
+        printf(": a frame every ");
+        print_time(rate->interval);
+        printf("%s%s%s\n", rate->flags & SEGMENT_RATE_COARSE ? ", coarse where it changes fast" : "",
+               rate->flags & SEGMENT_RATE_BYTES ? ", for the ceiling of bytes" : "",
+               rate->flags & SEGMENT_RATE_CPU ? ", for the ceiling of processor time" : "");
+}
+
 static void print_chunk(const SegmentChunk *chunk) {
         printf("%10zu  %.4s  ", chunk->offset, (const char *) &(uint32_t){ htole32(chunk->type) });
         switch (chunk->type) {
@@ -150,7 +164,9 @@ static void print_chunk(const SegmentChunk *chunk) {
                 printf("\"\n");
                 break;
         case SEGMENT_JTAB:
-                printf("%zu bytes of JPEG header\n", chunk->tables.size);
+        case SEGMENT_JCOA:
+                printf("%zu bytes of JPEG header%s\n", chunk->tables.size,
+                       chunk->type == SEGMENT_JCOA ? " of coarse tiles" : "");
                 break;
         case SEGMENT_FRAM:
                 print_frame(&chunk->frame);
@@ -169,6 +185,9 @@ static void print_chunk(const SegmentChunk *chunk) {
                 break;
         case SEGMENT_SESS:
                 print_session(&chunk->session);
+                break;
+        case SEGMENT_RATE:
+                print_rate(&chunk->rate);
                 break;
         case SEGMENT_INDX:
                 printf("end at ");

@@ -129,6 +129,8 @@ static void ask_all(Capture *capture, uint64_t now) {
                 ask_outputs(capture);
         if (capture->has_outputs && capture->outputs.n_outputs == 0)
                 recording_gap(capture->uploadd, SEGMENT_OUTPUT_ALL, SEGMENT_GAP_OFF, 0, 0);
+        if (now < recording_due(capture->uploadd->recording))
+                return;
         for (uint32_t id = 0; id < OUTPUT_IDS; id++)
                 if (capture->ids[id].listed && wanted(capture, id))
                         ask_frame(capture, id, now);

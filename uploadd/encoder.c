@@ -6,9 +6,12 @@
 #include <time.h>
 
 #include "motion.h"
+#include "refine.h"
 #include "segment-writer.h"
 #include "tile-dictionary.h"
 #include "tile-jpeg.h"
+
+#define COARSE_DIVISOR 3U /* of the quality */
 
 typedef struct EncoderOutput {
         Picture now, before;
@@ -17,15 +20,17 @@ typedef struct EncoderOutput {
         uint8_t *left;     /* likewise, to be sent as tiles */
         uint32_t *staging; /* for picture_update() */
         Motion *motion;
+        Refine *refine;
         TileDictionary *dictionary;
         uint32_t n_kept; /* tiles of the dictionary whose frames were written */
         uint64_t draw_time;
 } EncoderOutput;
 
 struct Encoder {
-        TileJpeg *jpeg;
+        TileJpeg *jpeg, *coarse_jpeg;
+        bool coarse; /* what changes fast is to be */
         Buffer operations;
-        SegmentRun *runs; /* these two with room for the tiles of the largest output so far */
+        SegmentRun *runs, *coarse_runs; /* these with room for the tiles of the largest output so far */
         SegmentRefRun *refs;
         uint32_t runs_capacity;
         SegmentMove moves[SEGMENT_MOVES_MAX];
@@ -40,6 +45,8 @@ int encoder_new(Encoder **ret, unsigned quality) {
                 return -ENOMEM;
         encoder->operations.max = SEGMENT_SIZE_MAX;
         r = tile_jpeg_new(&encoder->jpeg, quality);
+        if (r >= 0)
+                r = tile_jpeg_new(&encoder->coarse_jpeg, (quality + COARSE_DIVISOR - 1) / COARSE_DIVISOR);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(encoder);
@@ -52,8 +59,10 @@ Encoder *encoder_free(Encoder *encoder) {
         for (uint32_t i = 0; i < SEGMENT_OUTPUT_MAX; i++)
                 encoder_forget(encoder, i);
         tile_jpeg_free(encoder->jpeg);
+        tile_jpeg_free(encoder->coarse_jpeg);
         buffer_done(&encoder->operations);
         free(encoder->runs);
+        free(encoder->coarse_runs);
         free(encoder->refs);
         free(encoder);
         return NULL;
@@ -61,6 +70,14 @@ Encoder *encoder_free(Encoder *encoder) {
 
 SegmentTables encoder_tables(const Encoder *encoder) {
         return tile_jpeg_tables(encoder->jpeg);
+}
+
+SegmentTables encoder_coarse_tables(const Encoder *encoder) {
+        return tile_jpeg_tables(encoder->coarse_jpeg);
+}
+
+void encoder_set_coarse(Encoder *encoder, bool coarse) {
+        encoder->coarse = coarse;
 }
 
 void encoder_forget(Encoder *encoder, uint32_t output) {
@@ -72,6 +89,7 @@ void encoder_forget(Encoder *encoder, uint32_t output) {
         free(o->left);
         free(o->staging);
         motion_free(o->motion);
+        refine_free(o->refine);
         tile_dictionary_free(o->dictionary);
         *o = (EncoderOutput){};
 }
@@ -83,6 +101,10 @@ static int grow_runs(Encoder *encoder, uint32_t n) {
         if (!runs)
                 return -ENOMEM;
         encoder->runs = runs;
+        runs = reallocarray(encoder->coarse_runs, n, sizeof(*runs));
+        if (!runs)
+                return -ENOMEM;
+        encoder->coarse_runs = runs;
         SegmentRefRun *refs = reallocarray(encoder->refs, n, sizeof(*refs));
         if (!refs)
                 return -ENOMEM;
@@ -99,6 +121,8 @@ static int output_init(EncoderOutput *o, uint32_t width, uint32_t height) {
                 r = picture_init(&o->before, width, height);
         if (r >= 0)
                 r = motion_new(&o->motion, width, height);
+        if (r >= 0)
+                r = refine_new(&o->refine, width, height);
         if (r >= 0)
                 r = tile_dictionary_new(&o->dictionary);
         if (r < 0)
@@ -162,8 +186,10 @@ static uint32_t take_batch(SegmentRun *runs, uint32_t n_runs, SegmentRun *ret_cu
         return n;
 }
 
-static int encode_runs(Encoder *encoder, const Picture *picture, uint32_t n_runs, EncodedFrame *frame) {
-        SegmentRun *runs = encoder->runs, cut;
+static int encode_runs(Encoder *encoder, const Picture *picture, enum segment_operation kind,
+                       SegmentRun *runs, uint32_t n_runs, EncodedFrame *frame) {
+        TileJpeg *jpeg = kind == SEGMENT_OPERATION_NEW ? encoder->jpeg : encoder->coarse_jpeg;
+        SegmentRun cut;
         const uint8_t *data;
         uint32_t n_tiles;
         size_t size;
@@ -171,10 +197,10 @@ static int encode_runs(Encoder *encoder, const Picture *picture, uint32_t n_runs
 
         while (n_runs > 0) {
                 uint32_t n = take_batch(runs, n_runs, &cut, &n_tiles);
-                r = tile_jpeg_encode(encoder->jpeg, picture, runs, n, n_tiles, &data, &size);
+                r = tile_jpeg_encode(jpeg, picture, runs, n, n_tiles, &data, &size);
                 if (r < 0)
                         return r;
-                r = segment_operation_new(&encoder->operations, runs, n, data, size);
+                r = segment_operation_tiles(&encoder->operations, kind, runs, n, data, size);
                 if (r < 0)
                         return r;
                 frame->n_operations++;
@@ -215,29 +241,43 @@ static uint32_t add_ref(SegmentRefRun *refs, uint32_t n, uint32_t tile, uint32_t
         return n + 1;
 }
 
-/* Parts the tiles that are left into those sent before and those to send; returns the numbers of runs. */
-static void sort_tiles(Encoder *encoder, EncoderOutput *o, EncodedFrame *frame, uint32_t *ret_runs,
-                       uint32_t *ret_refs) {
-        uint32_t n_tiles = o->now.tiles_across * o->now.tiles_down, n_runs = 0, n_refs = 0, n_left = 0,
-                 number;
+typedef struct Sorted {
+        uint32_t n_runs, n_coarse_runs, n_refs;
+} Sorted;
+
+static void sort_tile(Encoder *encoder, EncoderOutput *o, uint32_t tile, EncodedFrame *frame,
+                      Sorted *sorted) {
+        TileHash hash = tile_dictionary_hash(o->dictionary, &o->now, tile);
+        bool coarse = encoder->coarse && o->changed[tile] && refine_fast(o->refine, tile);
+        uint32_t number;
+
+        if (coarse ? tile_dictionary_find(o->dictionary, hash, &number)
+                   : tile_dictionary_add(o->dictionary, hash, &number)) {
+                sorted->n_refs = add_ref(encoder->refs, sorted->n_refs, tile, number);
+                frame->n_ref++;
+                coarse = false;
+        } else if (coarse) {
+                sorted->n_coarse_runs = add_run(encoder->coarse_runs, sorted->n_coarse_runs, tile);
+                frame->n_coarse++;
+        } else {
+                sorted->n_runs = add_run(encoder->runs, sorted->n_runs, tile);
+                frame->n_new++;
+        }
+        refine_sent(o->refine, tile, coarse);
+}
+
+/* Parts the tiles that are left into those sent before and those to send, in full or coarsely. */
+static Sorted sort_tiles(Encoder *encoder, EncoderOutput *o, EncodedFrame *frame) {
+        uint32_t n_tiles = o->now.tiles_across * o->now.tiles_down, n_left = 0;
+        Sorted sorted = {};
 
         for (uint32_t tile = 0; tile < n_tiles; tile++)
                 n_left += o->left[tile];
         tile_dictionary_begin(o->dictionary, n_left);
-        for (uint32_t tile = 0; tile < n_tiles; tile++) {
-                if (!o->left[tile])
-                        continue;
-                TileHash hash = tile_dictionary_hash(o->dictionary, &o->now, tile);
-                if (tile_dictionary_add(o->dictionary, hash, &number)) {
-                        n_refs = add_ref(encoder->refs, n_refs, tile, number);
-                        frame->n_ref++;
-                } else {
-                        n_runs = add_run(encoder->runs, n_runs, tile);
-                        frame->n_new++;
-                }
-        }
-        *ret_runs = n_runs;
-        *ret_refs = n_refs;
+        for (uint32_t tile = 0; tile < n_tiles; tile++)
+                if (o->left[tile])
+                        sort_tile(encoder, o, tile, frame, &sorted);
+        return sorted;
 }
 
 /* Finds what only moved, and so what is left to send as tiles. */
@@ -246,10 +286,12 @@ static int encode_moves(Encoder *encoder, EncoderOutput *o, bool key, EncodedFra
 
         if (key) {
                 memset(o->left, 1, n_tiles);
+                refine_begin(o->refine, NULL, 0, o->changed, o->left);
                 return 0;
         }
         memcpy(o->left, o->changed, n_tiles);
         frame->n_moves = motion_find(o->motion, &o->before, &o->now, o->left, encoder->moves);
+        refine_begin(o->refine, encoder->moves, frame->n_moves, o->changed, o->left);
         if (frame->n_moves == 0)
                 return 0;
         frame->n_operations++;
@@ -267,7 +309,7 @@ int encoder_encode(Encoder *encoder, uint32_t output, bool key, bool *ret_key, E
         EncoderOutput *o = &encoder->outputs[output];
         EncodedFrame frame = { .operations = &encoder->operations, .times.draw = o->draw_time };
         uint64_t start = thread_time(), moved, sorted;
-        uint32_t n_runs, n_refs;
+        Sorted runs;
         int r;
 
         encoder->operations.size = 0;
@@ -281,11 +323,14 @@ int encoder_encode(Encoder *encoder, uint32_t output, bool key, bool *ret_key, E
         moved = thread_time();
         if (r < 0)
                 return r;
-        sort_tiles(encoder, o, &frame, &n_runs, &n_refs);
+        runs = sort_tiles(encoder, o, &frame);
         sorted = thread_time();
-        r = encode_runs(encoder, &o->now, n_runs, &frame);
+        r = encode_runs(encoder, &o->now, SEGMENT_OPERATION_NEW, encoder->runs, runs.n_runs, &frame);
         if (r >= 0)
-                r = encode_refs(encoder, n_refs, &frame);
+                r = encode_runs(encoder, &o->now, SEGMENT_OPERATION_COARSE, encoder->coarse_runs,
+                                runs.n_coarse_runs, &frame);
+        if (r >= 0)
+                r = encode_refs(encoder, runs.n_refs, &frame);
         if (r < 0)
                 return r;
         frame.times.motion = moved - start;
@@ -304,4 +349,5 @@ void encoder_keep(Encoder *encoder, uint32_t output) {
         o->now = swap;
         o->has_before = true;
         o->n_kept = tile_dictionary_next(o->dictionary);
+        refine_keep(o->refine, o->changed);
 }

@@ -2,8 +2,8 @@
 #pragma once
 
 /* From pictures to the operations of frames. The stages are: picture.h (one private copy, and what changed),
- * motion.h (what only moved), tile-dictionary.h (what was there before), tile-jpeg.h (the rest's pixels),
- * segment-writer.h (the container). */
+ * motion.h (what only moved), refine.h (what may be coarse), tile-dictionary.h (what was there before),
+ * tile-jpeg.h (the rest's pixels), segment-writer.h (the container). */
 
 #include "buffer.h"
 #include "picture.h"
@@ -15,8 +15,13 @@ int encoder_new(Encoder **ret, unsigned quality);
 Encoder *encoder_free(Encoder *encoder);
 DEFINE_CLEANUP(Encoder *, encoder_freep, encoder_free)
 
-/* JTAB of all its frames. */
+/* JTAB of all its frames, and JCOA of those that have coarse tiles. */
 SegmentTables encoder_tables(const Encoder *encoder);
+SegmentTables encoder_coarse_tables(const Encoder *encoder);
+
+/* Whether from now on tiles that change fast are sent coarsely. They are sent again once they are still, in
+ * this case and the other. */
+void encoder_set_coarse(Encoder *encoder, bool coarse);
 
 /* Memory for an output's pictures of a size. Another size than before forgets the picture before. -EINVAL:
  * output or size out of bounds; -ENOMEM. */
@@ -33,8 +38,8 @@ typedef struct EncoderTimes {
 
 typedef struct EncodedFrame {
         uint32_t n_operations;
-        const Buffer *operations;       /* the encoder's, until the next call */
-        uint32_t n_new, n_ref, n_moves; /* tiles and rectangles, for statistics */
+        const Buffer *operations;                 /* the encoder's, until the next call */
+        uint32_t n_new, n_ref, n_coarse, n_moves; /* tiles and rectangles */
         EncoderTimes times;
 } EncodedFrame;
 

@@ -9,6 +9,7 @@
 #include "encoder.h"
 #include "frame-reader.h"
 #include "log.h"
+#include "rate.h"
 
 #define SEGMENT_SECONDS_MAX 3600U
 #define SEGMENT_BYTES_MIN   65536U
@@ -28,11 +29,15 @@ struct Recording {
         CursorLayer *cursors;
         FrameReader *reader;
         struct wire_broker_record parameters;
+        Rate rate;
+        uint64_t cpu_start; /* of this thread, µs: when the work on a frame began that is under way */
 
         bool ending; /* the segment that is cut next is the last */
         bool open;   /* there is an open segment: */
         SegmentWriter writer;
         uint64_t start_boottime, start_realtime; /* µs */
+        bool has_coarse;                         /* it has JCOA */
+        SegmentRate rate_written;                /* the last rATE in it */
         RecordingOutput outputs[SEGMENT_OUTPUT_MAX];
         enum segment_gap gap_all; /* of all outputs, 0: none */
         sd_event_source *end;     /* its time is over */
@@ -51,6 +56,10 @@ uint64_t recording_outputs(const Recording *recording) {
 
 uint64_t recording_interval(const Recording *recording) {
         return recording->parameters.frame_interval / 1000;
+}
+
+uint64_t recording_due(const Recording *recording) {
+        return recording->rate.next;
 }
 
 static uint64_t segment_time(const Recording *recording, uint64_t boottime) {
@@ -115,6 +124,8 @@ static int segment_start(Recording *recording, uint64_t start_boottime) {
         recording->start_boottime = start_boottime;
         recording->start_realtime = head.start_realtime;
         recording->gap_all = 0;
+        recording->has_coarse = false;
+        recording->rate_written = (SegmentRate){ .interval = recording->rate.limits.interval };
         memset(recording->outputs, 0, sizeof(recording->outputs));
         cursor_layer_restart(recording->cursors);
 
@@ -195,7 +206,8 @@ static bool parameters_ok(const struct wire_broker_record *record) {
                record->frame_interval >= WIRE_GRANT_INTERVAL_MIN && record->frame_interval <= INTERVAL_MAX &&
                record->segment_seconds >= 1 && record->segment_seconds <= SEGMENT_SECONDS_MAX &&
                record->segment_bytes >= SEGMENT_BYTES_MIN && record->segment_bytes <= SEGMENT_SIZE_MAX &&
-               record->cpu_ms_per_second <= 1000 && record->reserved == 0;
+               record->bytes_per_minute <= UINT32_MAX && record->cpu_ms_per_second <= 1000 &&
+               record->reserved == 0;
 }
 
 int recording_start(Uploadd *uploadd, const struct wire_broker_record *record) {
@@ -210,6 +222,9 @@ int recording_start(Uploadd *uploadd, const struct wire_broker_record *record) {
                 return -ENOMEM;
         recording->uploadd = uploadd;
         recording->parameters = *record;
+        const RateLimits limits = { record->frame_interval / 1000, record->bytes_per_minute,
+                                    record->cpu_ms_per_second };
+        rate_init(&recording->rate, &limits, boottime_now());
         r = encoder_new(&recording->encoder, record->quality);
         if (r >= 0)
                 r = cursor_layer_new(&recording->cursors);
@@ -355,34 +370,82 @@ static int declare(Recording *recording, const DrawnFrame *frame, const struct w
         return 0;
 }
 
-/* Encodes the picture that was drawn into the open segment. */
+/* Says how the recording is slowed down, if that has changed. */
+static int write_rate(Recording *recording, uint64_t time) {
+        SegmentRate rate;
+        int r;
+
+        if (!rate_news(&recording->rate, &recording->rate_written, time, &rate))
+                return 0;
+        r = segment_writer_rate(&recording->writer, &rate);
+        if (r >= 0)
+                recording->rate_written = rate;
+        return r;
+}
+
+static int write_tables(Recording *recording, const EncodedFrame *encoded) {
+        SegmentTables tables = encoder_coarse_tables(recording->encoder);
+        int r;
+
+        if (encoded->n_coarse == 0 || recording->has_coarse)
+                return 0;
+        r = segment_writer_coarse_tables(&recording->writer, tables.data, tables.size);
+        recording->has_coarse = r >= 0;
+        return r;
+}
+
+static int write_encoded(Recording *recording, const DrawnFrame *frame, uint32_t flags, uint64_t time,
+                         const EncodedFrame *encoded) {
+        int r;
+
+        r = write_tables(recording, encoded);
+        if (r >= 0)
+                r = segment_writer_frame(&recording->writer,
+                                         &(SegmentFrame){
+                                                         .output = frame->output,
+                                                         .flags = flags,
+                                                         .time = time,
+                                                         .n_operations = encoded->n_operations,
+                                                         .operations = encoded->operations->data,
+                                                         .operations_size = encoded->operations->size,
+                                         });
+        return r;
+}
+
+/* Encodes the picture that was drawn into the open segment. -EAGAIN: it may not be written now. */
 static int write_frame(Recording *recording, const DrawnFrame *frame, const struct wire_output *output,
                        bool torn, uint64_t boottime) {
         RecordingOutput *o = &recording->outputs[frame->output];
+        uint64_t time = segment_time(recording, boottime), size = recording->writer.buffer.size, bytes = 0;
         EncodedFrame encoded;
         bool key;
         int r;
 
         r = declare(recording, frame, output);
         if (r >= 0)
-                r = cursor_layer_write(recording->cursors, &recording->writer, frame->output,
-                                       segment_time(recording, boottime));
+                r = cursor_layer_write(recording->cursors, &recording->writer, frame->output, time);
         if (r < 0)
                 return r;
+        encoder_set_coarse(recording->encoder, recording->rate.coarse);
         r = encoder_encode(recording->encoder, frame->output, !o->has_key, &key, &encoded);
-        /* Nothing new to draw is still news if there was no picture before. */
-        if (r < 0 || (r == 0 && o->gap.reason == 0 && recording->gap_all == 0))
+        if (r < 0)
                 return r;
-        r = segment_writer_frame(&recording->writer,
-                                 &(SegmentFrame){
-                                                 .output = frame->output,
-                                                 .flags = (key ? SEGMENT_FRAME_KEY : 0) |
-                                                          (torn ? SEGMENT_FRAME_TORN : 0),
-                                                 .time = segment_time(recording, boottime),
-                                                 .n_operations = encoded.n_operations,
-                                                 .operations = encoded.operations->data,
-                                                 .operations_size = encoded.operations->size,
-                                 });
+        /* Nothing new to draw is still news if there was no picture before. */
+        bool must = !o->has_key || o->gap.reason != 0 || recording->gap_all != 0, write = r > 0 || must;
+        if (write)
+                bytes = encoded.operations->size + SEGMENT_CHUNK_HEADER_SIZE + SEGMENT_FRAM_SIZE;
+        bytes += recording->writer.buffer.size - size;
+        bool take = rate_take(&recording->rate, boottime_now(), bytes,
+                              frame->cpu + (clock_now(CLOCK_THREAD_CPUTIME_ID) - recording->cpu_start) *
+                                                              1000,
+                              must);
+        r = write_rate(recording, time);
+        if (r >= 0 && !take)
+                r = -EAGAIN;
+        if (r < 0 || !write)
+                return r;
+        r = write_encoded(recording, frame,
+                          (key ? SEGMENT_FRAME_KEY : 0U) | (torn ? SEGMENT_FRAME_TORN : 0U), time, &encoded);
         if (r < 0)
                 return r;
         o->has_key = true;
@@ -398,6 +461,7 @@ bool recording_draw(Uploadd *uploadd, const struct wire_frame *frame, const int 
         int r;
 
         *problem = (FrameProblem){};
+        recording->cpu_start = clock_now(CLOCK_THREAD_CPUTIME_ID);
         if (taken > now || now - taken > recording_interval(recording) + UINT64_C(1000000))
                 taken = now; /* capd's word counts as far as it is plausible */
         if (segment_need(recording, taken, false) < 0)
@@ -410,7 +474,8 @@ bool recording_draw(Uploadd *uploadd, const struct wire_frame *frame, const int 
                               problem->modifier);
                 return false;
         }
-        *ret = (DrawnFrame){ frame->output, frame->width, frame->height, taken };
+        *ret = (DrawnFrame){ frame->output, frame->width, frame->height, taken,
+                             (clock_now(CLOCK_THREAD_CPUTIME_ID) - recording->cpu_start) * 1000 };
         return true;
 }
 
@@ -421,6 +486,7 @@ void recording_write(Uploadd *uploadd, const DrawnFrame *frame, const struct wir
 
         if (segment_need(recording, frame->taken, false) < 0)
                 return;
+        recording->cpu_start = clock_now(CLOCK_THREAD_CPUTIME_ID);
         r = write_frame(recording, frame, output, torn, frame->taken);
         if (r == -EFBIG) {
                 uint64_t now = boottime_now();
@@ -429,6 +495,8 @@ void recording_write(Uploadd *uploadd, const DrawnFrame *frame, const struct wir
                         return;
                 r = write_frame(recording, frame, output, torn, now);
         }
+        if (r == -EAGAIN)
+                return; /* a later one comes in its place */
         if (r < 0) {
                 snprintf(problem->text, sizeof(problem->text), "a picture of %u × %u pixels is lost: %s",
                          frame->width, frame->height, strerror(-r));

@@ -20,6 +20,8 @@ void recording_flush(Uploadd *uploadd);
 const uint8_t *recording_id(const Recording *recording); /* 16 bytes */
 uint64_t recording_outputs(const Recording *recording);  /* mask */
 uint64_t recording_interval(const Recording *recording); /* µs */
+/* CLOCK_BOOTTIME µs before which no frame is to be asked for: the ceilings that RECORD set. */
+uint64_t recording_due(const Recording *recording);
 
 /* Whether there is room to record into; if not, the time until there is becomes a gap. */
 bool recording_ready(Uploadd *uploadd);
@@ -29,6 +31,7 @@ bool recording_ready(Uploadd *uploadd);
 typedef struct DrawnFrame {
         uint32_t output, width, height;
         uint64_t taken; /* CLOCK_BOOTTIME µs */
+        uint64_t cpu;   /* nanoseconds of this thread that drawing took */
 } DrawnFrame;
 
 /* Copies the frame's picture. False: there is nothing to write. If it could not be copied, *problem is

@@ -60,7 +60,7 @@ int settings_parse_arguments(Settings *settings, int argc, char *argv[]) {
 int settings_load(Settings *settings) {
         /* The file is also brokerd's: what is not ours is checked there, but must be known here. */
         _cleanup_free_ char *url = NULL, *control_ca_file = NULL, *recording = NULL, *error = NULL;
-        uint64_t frames_per_second, quality;
+        uint64_t frames_per_second, quality, bytes, cpu;
         const ConfigItem items[] = {
                 { "ControlPlane", "URL", config_parse_string, URL_SIZE, &url },
                 { "ControlPlane", "CAFile", config_parse_string, PATH_SIZE, &control_ca_file },
@@ -69,6 +69,8 @@ int settings_load(Settings *settings) {
                 { "Capture", "Recording", config_parse_string, 16, &recording },
                 { "Capture", "MaxFramesPerSecond", config_parse_uint, 100, &frames_per_second },
                 { "Capture", "MaxJPEGQuality", config_parse_uint, 100, &quality },
+                { "Capture", "MaxBytesPerMinute", config_parse_uint, UINT32_MAX, &bytes },
+                { "Capture", "MaxCPUMillisecondsPerSecond", config_parse_uint, 1000, &cpu },
         };
 
         int r = config_load(settings->config_path, items, ELEMENTSOF(items), &error);

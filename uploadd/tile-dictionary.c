@@ -64,9 +64,8 @@ static bool in_window(const TileDictionary *dictionary, uint32_t number) {
                (uint64_t) dictionary->next - number + dictionary->reserve <= SEGMENT_DICTIONARY_TILES;
 }
 
-bool tile_dictionary_add(TileDictionary *dictionary, TileHash hash, uint32_t *ret_number) {
-        uint32_t *bucket = &dictionary->buckets[hash.low & (BUCKETS - 1)];
-        uint32_t number = *bucket;
+bool tile_dictionary_find(const TileDictionary *dictionary, TileHash hash, uint32_t *ret_number) {
+        uint32_t number = dictionary->buckets[hash.low & (BUCKETS - 1)];
 
         while (in_window(dictionary, number)) {
                 const Entry *entry = &dictionary->entries[number % SEGMENT_DICTIONARY_TILES];
@@ -79,6 +78,14 @@ bool tile_dictionary_add(TileDictionary *dictionary, TileHash hash, uint32_t *re
                 }
                 number = entry->next;
         }
+        return false;
+}
+
+bool tile_dictionary_add(TileDictionary *dictionary, TileHash hash, uint32_t *ret_number) {
+        uint32_t *bucket = &dictionary->buckets[hash.low & (BUCKETS - 1)];
+
+        if (tile_dictionary_find(dictionary, hash, ret_number))
+                return true;
         dictionary->entries[dictionary->next % SEGMENT_DICTIONARY_TILES] =
                         (Entry){ hash, dictionary->next, *bucket };
         *bucket = dictionary->next++;

@@ -29,6 +29,8 @@ TileHash tile_dictionary_hash(const TileDictionary *dictionary, const Picture *p
 
 /* The number of an equal tile in *ret_number and true; or adds the tile as the next number, and false. */
 bool tile_dictionary_add(TileDictionary *dictionary, TileHash hash, uint32_t *ret_number);
+/* The same without adding it. */
+bool tile_dictionary_find(const TileDictionary *dictionary, TileHash hash, uint32_t *ret_number);
 
 /* How many were added since the last clear: the next number. */
 uint32_t tile_dictionary_next(const TileDictionary *dictionary);

@@ -25,6 +25,8 @@ typedef enum Option {
         OPTION_FRAMES_PER_SECOND,
         OPTION_JPEG_QUALITY,
         OPTION_SEGMENT_SECONDS,
+        OPTION_BYTES_PER_MINUTE,
+        OPTION_CPU_MS_PER_SECOND,
         OPTION_EMAIL,
         OPTION_ROLE,
         _OPTION_MAX,

@@ -34,11 +34,17 @@ int command_policy_set(Admin *admin) {
                 { OPTION_FRAMES_PER_SECOND, "--frames-per-second", 30 },
                 { OPTION_JPEG_QUALITY, "--jpeg-quality", 100 },
                 { OPTION_SEGMENT_SECONDS, "--segment-seconds", 60 },
+                { OPTION_BYTES_PER_MINUTE, "--bytes-per-minute", 4000000000 },
+                { OPTION_CPU_MS_PER_SECOND, "--cpu-ms-per-second", 1000 },
         };
         const char *recording = admin->options[OPTION_RECORDING], *company = admin->options[OPTION_COMPANY];
-        const char *const parameters[] = { company, recording, admin->options[OPTION_FRAMES_PER_SECOND],
+        const char *const parameters[] = { company,
+                                           recording,
+                                           admin->options[OPTION_FRAMES_PER_SECOND],
                                            admin->options[OPTION_JPEG_QUALITY],
-                                           admin->options[OPTION_SEGMENT_SECONDS] };
+                                           admin->options[OPTION_SEGMENT_SECONDS],
+                                           admin->options[OPTION_BYTES_PER_MINUTE],
+                                           admin->options[OPTION_CPU_MS_PER_SECOND] };
         _cleanup_(PQclearp) PGresult *result = NULL;
         int r;
 
@@ -56,14 +62,17 @@ int command_policy_set(Admin *admin) {
         r = admin_query(admin,
                         "WITH changed AS ("
                         " INSERT INTO streamsight.policy (company_id, revision, recording, frames_per_second,"
-                        "                                 jpeg_quality, segment_seconds, segment_bytes)"
+                        "                                 jpeg_quality, segment_seconds, segment_bytes,"
+                        "                                 bytes_per_minute, cpu_ms_per_second)"
                         " SELECT company_id, revision + 1, coalesce($2, recording),"
                         "  coalesce($3::integer, frames_per_second), coalesce($4::integer, jpeg_quality),"
-                        "  coalesce($5::integer, segment_seconds), segment_bytes"
+                        "  coalesce($5::integer, segment_seconds), segment_bytes,"
+                        "  coalesce($6::bigint, bytes_per_minute), coalesce($7::integer, cpu_ms_per_second)"
                         " FROM streamsight.policy WHERE company_id = $1 ORDER BY revision DESC LIMIT 1 RETURNING *),"
                         " noted AS (INSERT INTO streamsight.audit (company_id, actor, action, subject_id)"
                         "           SELECT company_id, 'administrator', 'policy.set', company_id FROM changed)"
-                        "SELECT revision, recording, frames_per_second, jpeg_quality, segment_seconds FROM changed",
+                        "SELECT revision, recording, frames_per_second, jpeg_quality, segment_seconds,"
+                        " bytes_per_minute, cpu_ms_per_second FROM changed",
                         parameters, ELEMENTSOF(parameters), &result);
         if (r < 0)
                 return r;

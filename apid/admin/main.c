@@ -28,6 +28,9 @@ static const struct option long_options[] = {
                                        OPTION_FRAMES_PER_SECOND },
         [OPTION_JPEG_QUALITY] = { "jpeg-quality", required_argument, NULL, OPTION_JPEG_QUALITY },
         [OPTION_SEGMENT_SECONDS] = { "segment-seconds", required_argument, NULL, OPTION_SEGMENT_SECONDS },
+        [OPTION_BYTES_PER_MINUTE] = { "bytes-per-minute", required_argument, NULL, OPTION_BYTES_PER_MINUTE },
+        [OPTION_CPU_MS_PER_SECOND] = { "cpu-ms-per-second", required_argument, NULL,
+                                       OPTION_CPU_MS_PER_SECOND },
         [OPTION_EMAIL] = { "email", required_argument, NULL, OPTION_EMAIL },
         [OPTION_ROLE] = { "role", required_argument, NULL, OPTION_ROLE },
         { "config", required_argument, NULL, 'c' },
@@ -55,7 +58,8 @@ static const Command commands[] = {
           "Say where a company's recordings go; reads the secret key from standard input" },
         { "policy", "set", NULL, BIT(OPTION_COMPANY),
           BIT(OPTION_RECORDING) | BIT(OPTION_FRAMES_PER_SECOND) | BIT(OPTION_JPEG_QUALITY) |
-                          BIT(OPTION_SEGMENT_SECONDS),
+                          BIT(OPTION_SEGMENT_SECONDS) | BIT(OPTION_BYTES_PER_MINUTE) |
+                          BIT(OPTION_CPU_MS_PER_SECOND),
           command_policy_set, "Change what is recorded; prints the new revision" },
         { "enrolment-code", "create", NULL, BIT(OPTION_COMPANY), BIT(OPTION_TTL),
           command_enrolment_code_create,

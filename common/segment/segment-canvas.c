@@ -84,6 +84,8 @@ static int dictionary_grow(SegmentCanvas *canvas, uint32_t more) {
 
 static void decode(Decoder *decoder, SegmentCanvas *canvas, const SegmentOperation *operation) {
         struct jpeg_decompress_struct *jpeg = &decoder->jpeg;
+        bool numbered = operation->kind == SEGMENT_OPERATION_NEW;
+        uint8_t unnumbered[TILE_SIZE];
 
         jpeg_read_header(jpeg, TRUE);
         jpeg->out_color_space = JCS_EXT_BGRX;
@@ -92,13 +94,13 @@ static void decode(Decoder *decoder, SegmentCanvas *canvas, const SegmentOperati
         for (uint32_t i = 0; i < operation->n_runs; i++) {
                 SegmentRun run = segment_operation_run(operation, i);
                 for (uint32_t tile = run.first; tile < run.first + run.count; tile++) {
-                        uint8_t *pixels = dictionary_tile(canvas, canvas->n_new);
+                        uint8_t *pixels = numbered ? dictionary_tile(canvas, canvas->n_new) : unnumbered;
                         for (uint32_t row = 0; row < SEGMENT_TILE_HEIGHT; row++) {
                                 JSAMPROW rows[1] = { pixels + row * TILE_STRIDE };
                                 jpeg_read_scanlines(jpeg, rows, 1);
                         }
                         draw_tile(canvas, tile, pixels);
-                        canvas->n_new++;
+                        canvas->n_new += numbered;
                 }
         }
         jpeg_finish_decompress(jpeg);
@@ -130,7 +132,10 @@ static int draw_new(SegmentCanvas *canvas, const SegmentTables *tables, const Se
         _cleanup_free_ uint8_t *data = malloc(size);
         uint32_t height = operation->n_tiles * SEGMENT_TILE_HEIGHT;
 
-        if (!data || dictionary_grow(canvas, operation->n_tiles) < 0)
+        if (!tables->data)
+                return -EBADMSG;
+        if (!data ||
+            (operation->kind == SEGMENT_OPERATION_NEW && dictionary_grow(canvas, operation->n_tiles) < 0))
                 return -ENOMEM;
         memcpy(data, tables->data, tables->size);
         data[tables->height_offset] = (uint8_t) (height >> 8);
@@ -188,6 +193,9 @@ int segment_canvas_draw(SegmentCanvas *canvas, const SegmentTables *tables, cons
                 switch (operation.kind) {
                 case SEGMENT_OPERATION_NEW:
                         r = draw_new(canvas, tables, &operation);
+                        break;
+                case SEGMENT_OPERATION_COARSE:
+                        r = draw_new(canvas, &canvas->coarse, &operation);
                         break;
                 case SEGMENT_OPERATION_REF:
                         r = draw_ref(canvas, &operation);

@@ -17,6 +17,8 @@ typedef struct SegmentCanvas {
         uint8_t *dictionary;
         uint32_t dictionary_capacity; /* tiles; grows up to all */
         uint32_t n_new;               /* tiles since the keyframe */
+
+        SegmentTables coarse; /* JCOA, for the caller to set; the caller's as the tables of each frame */
 } SegmentCanvas;
 
 /* A black picture. -EINVAL: the size is out of the format's bounds; -ENOMEM. */

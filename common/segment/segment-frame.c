@@ -25,7 +25,8 @@ static const char *operation_bounds(const SegmentFrame *frame, size_t *position,
         return NULL;
 }
 
-static const char *parse_new(const uint8_t *body, size_t size, SegmentOperation *ret) {
+/* NEW and COARSE are alike. */
+static const char *parse_new(uint32_t kind, const uint8_t *body, size_t size, SegmentOperation *ret) {
         if (size < SEGMENT_NEW_SIZE)
                 return "a NEW operation is cut short";
         uint32_t n_runs = le32_get(body), n_tiles = le32_get(body + 4);
@@ -35,7 +36,7 @@ static const char *parse_new(const uint8_t *body, size_t size, SegmentOperation 
                 return "a NEW operation is cut short";
         size_t head = SEGMENT_NEW_SIZE + (size_t) n_runs * SEGMENT_RUN_SIZE;
         *ret = (SegmentOperation){
-                .kind = SEGMENT_OPERATION_NEW,
+                .kind = kind,
                 .n_runs = n_runs,
                 .n_tiles = n_tiles,
                 .runs = body + SEGMENT_NEW_SIZE,
@@ -57,7 +58,8 @@ static const char *parse_entries(uint32_t kind, size_t entry_size, const uint8_t
 static const char *parse(uint32_t kind, const uint8_t *body, size_t size, SegmentOperation *ret) {
         switch (kind) {
         case SEGMENT_OPERATION_NEW:
-                return parse_new(body, size, ret);
+        case SEGMENT_OPERATION_COARSE:
+                return parse_new(kind, body, size, ret);
         case SEGMENT_OPERATION_REF:
                 return parse_entries(kind, SEGMENT_REF_RUN_SIZE, body, size, ret);
         default:
@@ -67,7 +69,7 @@ static const char *parse(uint32_t kind, const uint8_t *body, size_t size, Segmen
 
 static bool known(uint32_t kind) {
         return kind == SEGMENT_OPERATION_NEW || kind == SEGMENT_OPERATION_REF ||
-               kind == SEGMENT_OPERATION_MOVE;
+               kind == SEGMENT_OPERATION_MOVE || kind == SEGMENT_OPERATION_COARSE;
 }
 
 typedef struct Check {
@@ -107,7 +109,8 @@ static const char *check_new(Check *check, const SegmentOperation *operation) {
                 return "the runs of a NEW operation are not of as many tiles as it says";
         if (segment_scan_check(operation->data, operation->size, sum) < 0)
                 return "the JPEG data is not of as many restart intervals as there are tiles";
-        check->n_new += sum;
+        if (operation->kind == SEGMENT_OPERATION_NEW)
+                check->n_new += sum;
         return NULL;
 }
 
@@ -154,6 +157,7 @@ static const char *check_operation(Check *check, const SegmentFrame *frame,
                                    const SegmentOperation *operation) {
         switch (operation->kind) {
         case SEGMENT_OPERATION_NEW:
+        case SEGMENT_OPERATION_COARSE:
                 return check_new(check, operation);
         case SEGMENT_OPERATION_REF:
                 return check_ref(check, operation);

@@ -78,13 +78,27 @@ static int read_output(SegmentReader *reader, const uint8_t *p, size_t size, Seg
         return 0;
 }
 
-static int read_tables(SegmentReader *reader, const uint8_t *p, size_t size, SegmentTables *ret) {
+static int read_tables(SegmentReader *reader, const uint8_t *p, size_t size, SegmentChunk *ret) {
+        bool coarse = ret->type == SEGMENT_JCOA;
         const char *why;
 
-        if (segment_tables_parse(p, size, ret, &why) < 0)
-                return damaged(reader, -EBADMSG, "JTAB: %s", why);
-        reader->has_tables = true;
+        if (segment_tables_parse(p, size, &ret->tables, &why) < 0)
+                return damaged(reader, -EBADMSG, "%s: %s", coarse ? "JCOA" : "JTAB", why);
+        if (coarse)
+                reader->has_coarse = true;
+        else
+                reader->has_tables = true;
         return 0;
+}
+
+static bool has_coarse_tiles(const SegmentFrame *frame) {
+        SegmentOperation operation;
+        size_t position = 0;
+
+        while (segment_frame_next(frame, &position, &operation) > 0)
+                if (operation.kind == SEGMENT_OPERATION_COARSE)
+                        return true;
+        return false;
 }
 
 static int read_frame(SegmentReader *reader, const uint8_t *p, size_t size, SegmentFrame *ret) {
@@ -115,6 +129,8 @@ static int read_frame(SegmentReader *reader, const uint8_t *p, size_t size, Segm
         int r = segment_frame_check(ret, output->width, output->height, reader->drawn, &n_new, &why);
         if (r < 0)
                 return damaged(reader, r, "FRAM: %s", why);
+        if (!reader->has_coarse && has_coarse_tiles(ret))
+                return damaged(reader, -EBADMSG, "FRAM has coarse tiles without JCOA before it");
         output->n_new = n_new;
         output->has_key = true;
         reader->n_frames++;
@@ -206,6 +222,17 @@ static int read_session(SegmentReader *reader, const uint8_t *p, size_t size, Se
         return 0;
 }
 
+static int read_rate(SegmentReader *reader, const uint8_t *p, size_t size, SegmentRate *ret) {
+        if (size != SEGMENT_RATE_SIZE)
+                return damaged(reader, -EBADMSG, "rATE has %zu bytes", size);
+        *ret = (SegmentRate){ .time = le64_get(p), .interval = le64_get(p + 8), .flags = le32_get(p + 16) };
+        if (ret->interval > SEGMENT_TIME_MAX)
+                return damaged(reader, -EBADMSG, "rATE has a value out of range");
+        if (!time_ok(reader, ret->time))
+                return damaged(reader, -EBADMSG, "rATE goes back in time");
+        return 0;
+}
+
 static int read_index(SegmentReader *reader, const uint8_t *p, size_t size, SegmentIndex *ret) {
         if (size < SEGMENT_INDX_SIZE)
                 return damaged(reader, -EBADMSG, "INDX has %zu bytes", size);
@@ -249,7 +276,8 @@ static int read_payload(SegmentReader *reader, const uint8_t *p, size_t size, Se
         case SEGMENT_OUTP:
                 return read_output(reader, p, size, &ret->output);
         case SEGMENT_JTAB:
-                return read_tables(reader, p, size, &ret->tables);
+        case SEGMENT_JCOA:
+                return read_tables(reader, p, size, ret);
         case SEGMENT_FRAM:
                 return read_frame(reader, p, size, &ret->frame);
         case SEGMENT_GAP:
@@ -260,6 +288,8 @@ static int read_payload(SegmentReader *reader, const uint8_t *p, size_t size, Se
                 return read_cursor(reader, p, size, &ret->cursor);
         case SEGMENT_SESS:
                 return read_session(reader, p, size, &ret->session);
+        case SEGMENT_RATE:
+                return read_rate(reader, p, size, &ret->rate);
         case SEGMENT_INDX:
                 return read_index(reader, p, size, &ret->index);
         default:
@@ -291,9 +321,9 @@ static int read_chunk(SegmentReader *reader, SegmentChunk *ret) {
         if (crc32c(crc32c(0, header, 8), payload, size) != le32_get(header + 8))
                 return damaged(reader, -EBADMSG, "a chunk's checksum is wrong");
 
-        static const uint32_t known[] = { SEGMENT_HEAD, SEGMENT_OUTP, SEGMENT_JTAB,
-                                          SEGMENT_FRAM, SEGMENT_GAP,  SEGMENT_CIMG,
-                                          SEGMENT_CPOS, SEGMENT_SESS, SEGMENT_INDX };
+        static const uint32_t known[] = { SEGMENT_HEAD, SEGMENT_OUTP, SEGMENT_JTAB, SEGMENT_JCOA,
+                                          SEGMENT_FRAM, SEGMENT_GAP,  SEGMENT_CIMG, SEGMENT_CPOS,
+                                          SEGMENT_SESS, SEGMENT_RATE, SEGMENT_INDX };
         bool skip = type & SEGMENT_TYPE_OPTIONAL && reader->started;
         for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
                 skip = skip && type != known[i];

@@ -20,7 +20,7 @@ typedef struct SegmentReader {
         const uint8_t *data;
         size_t size, offset; /* offset: of the next chunk */
         bool started, finished;
-        bool has_tables;
+        bool has_tables, has_coarse;
         uint64_t last_time;
         uint32_t n_frames;
         uint64_t cursors; /* bit by id: there is such an image */
@@ -38,12 +38,13 @@ typedef struct SegmentChunk {
         union {
                 SegmentHead head;
                 SegmentOutput output;
-                SegmentTables tables;
+                SegmentTables tables; /* of JTAB and of JCOA */
                 SegmentFrame frame;
                 SegmentGap gap;
                 SegmentCursorImage cursor_image;
                 SegmentCursor cursor;
                 SegmentSession session;
+                SegmentRate rate;
                 SegmentIndex index;
         };
 } SegmentChunk;
@@ -51,9 +52,9 @@ typedef struct SegmentChunk {
 typedef struct SegmentOperation {
         enum segment_operation kind;
         uint32_t n_runs;     /* or moves */
-        uint32_t n_tiles;    /* of NEW */
+        uint32_t n_tiles;    /* of NEW and COARSE */
         const uint8_t *runs; /* segment_operation_run(), …_ref_run(), …_move() */
-        const uint8_t *data; /* of NEW: entropy-coded */
+        const uint8_t *data; /* likewise: entropy-coded */
         size_t size;
 } SegmentOperation;
 
@@ -69,7 +70,7 @@ int segment_reader_next(SegmentReader *reader, SegmentChunk *ret);
  * at first. Optional operations of unknown kind are skipped. */
 int segment_frame_next(const SegmentFrame *frame, size_t *position, SegmentOperation *ret);
 
-/* The i-th of n_runs of an operation of kind NEW, REF, MOVE. */
+/* The i-th of n_runs of an operation of kind NEW or COARSE, REF, MOVE. */
 SegmentRun segment_operation_run(const SegmentOperation *operation, uint32_t i);
 SegmentRefRun segment_operation_ref_run(const SegmentOperation *operation, uint32_t i);
 SegmentMove segment_operation_move(const SegmentOperation *operation, uint32_t i);

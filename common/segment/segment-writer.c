@@ -88,6 +88,10 @@ int segment_writer_tables(SegmentWriter *writer, const uint8_t *data, size_t siz
         return put_chunk(writer, SEGMENT_JTAB, data, size, NULL, 0);
 }
 
+int segment_writer_coarse_tables(SegmentWriter *writer, const uint8_t *data, size_t size) {
+        return put_chunk(writer, SEGMENT_JCOA, data, size, NULL, 0);
+}
+
 static int add_entry(SegmentWriter *writer, uint64_t time, uint32_t output) {
         uint8_t entry[SEGMENT_INDX_ENTRY_SIZE];
         int r;
@@ -195,6 +199,21 @@ int segment_writer_session(SegmentWriter *writer, const SegmentSession *session)
         return r;
 }
 
+int segment_writer_rate(SegmentWriter *writer, const SegmentRate *rate) {
+        uint64_t time = in_order(writer, rate->time);
+        uint8_t payload[SEGMENT_RATE_SIZE];
+        int r;
+
+        le64_put(payload, time);
+        le64_put(payload + 8, rate->interval);
+        le32_put(payload + 16, rate->flags);
+        le32_put(payload + 20, 0);
+        r = put_chunk(writer, SEGMENT_RATE, payload, sizeof(payload), NULL, 0);
+        if (r >= 0)
+                writer->last_time = time;
+        return r;
+}
+
 int segment_writer_finish(SegmentWriter *writer, uint64_t end_time) {
         uint8_t fixed[SEGMENT_INDX_SIZE - 4], last[4];
         int r;
@@ -211,8 +230,8 @@ int segment_writer_finish(SegmentWriter *writer, uint64_t end_time) {
                          writer->entries.size);
 }
 
-int segment_operation_new(Buffer *operations, const SegmentRun *runs, uint32_t n_runs, const uint8_t *data,
-                          size_t size) {
+int segment_operation_tiles(Buffer *operations, enum segment_operation kind, const SegmentRun *runs,
+                            uint32_t n_runs, const uint8_t *data, size_t size) {
         size_t length = SEGMENT_NEW_SIZE + (size_t) n_runs * SEGMENT_RUN_SIZE + size;
         uint32_t n_tiles = 0;
         int r;
@@ -224,7 +243,7 @@ int segment_operation_new(Buffer *operations, const SegmentRun *runs, uint32_t n
                 return r;
 
         uint8_t *p = operations->data + operations->size;
-        le32_put(p, SEGMENT_OPERATION_NEW);
+        le32_put(p, kind);
         le32_put(p + 4, (uint32_t) length);
         le32_put(p + 8, n_runs);
         uint8_t *n_tiles_at = p + 12;

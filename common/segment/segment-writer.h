@@ -23,19 +23,22 @@ void segment_writer_done(SegmentWriter *writer);
  * is written as last_time. */
 int segment_writer_output(SegmentWriter *writer, const SegmentOutput *output);
 int segment_writer_tables(SegmentWriter *writer, const uint8_t *data, size_t size);
+/* Likewise of COARSE operations, before the first of them. */
+int segment_writer_coarse_tables(SegmentWriter *writer, const uint8_t *data, size_t size);
 int segment_writer_frame(SegmentWriter *writer, const SegmentFrame *frame);
 int segment_writer_gap(SegmentWriter *writer, const SegmentGap *gap);
 int segment_writer_cursor_image(SegmentWriter *writer, const SegmentCursorImage *image);
 int segment_writer_cursor(SegmentWriter *writer, const SegmentCursor *cursor);
+int segment_writer_rate(SegmentWriter *writer, const SegmentRate *rate);
 int segment_writer_session(SegmentWriter *writer, const SegmentSession *session);
 
 /* Writes INDX; the segment is then writer->buffer. */
 int segment_writer_finish(SegmentWriter *writer, uint64_t end_time);
 
-/* Appends a NEW operation to the operations of a frame. data is the entropy-coded data of the runs' tiles.
- */
-int segment_operation_new(Buffer *operations, const SegmentRun *runs, uint32_t n_runs, const uint8_t *data,
-                          size_t size);
+/* Appends a NEW or COARSE operation to the operations of a frame. data is the entropy-coded data of the
+ * runs' tiles. */
+int segment_operation_tiles(Buffer *operations, enum segment_operation kind, const SegmentRun *runs,
+                            uint32_t n_runs, const uint8_t *data, size_t size);
 
 /* Likewise REF and MOVE. MOVE comes before the others. */
 int segment_operation_ref(Buffer *operations, const SegmentRefRun *runs, uint32_t n_runs);

@@ -46,12 +46,14 @@ enum {
         SEGMENT_HEAD = SEGMENT_FOURCC('H', 'E', 'A', 'D'),
         SEGMENT_OUTP = SEGMENT_FOURCC('O', 'U', 'T', 'P'),
         SEGMENT_JTAB = SEGMENT_FOURCC('J', 'T', 'A', 'B'),
+        SEGMENT_JCOA = SEGMENT_FOURCC('J', 'C', 'O', 'A'),
         SEGMENT_FRAM = SEGMENT_FOURCC('F', 'R', 'A', 'M'),
         SEGMENT_GAP = SEGMENT_FOURCC('G', 'A', 'P', '_'),
         SEGMENT_INDX = SEGMENT_FOURCC('I', 'N', 'D', 'X'),
         SEGMENT_CIMG = SEGMENT_FOURCC('c', 'I', 'M', 'G'),
         SEGMENT_CPOS = SEGMENT_FOURCC('c', 'P', 'O', 'S'),
         SEGMENT_SESS = SEGMENT_FOURCC('s', 'E', 'S', 'S'),
+        SEGMENT_RATE = SEGMENT_FOURCC('r', 'A', 'T', 'E'),
 };
 
 /* A type whose first letter is lower case may be skipped by a reader that does not know it, as in PNG. */
@@ -68,6 +70,7 @@ enum {
 #define SEGMENT_CIMG_SIZE       12U /* before the compressed pixels */
 #define SEGMENT_CPOS_SIZE       32U
 #define SEGMENT_SESS_SIZE       144U
+#define SEGMENT_RATE_SIZE       24U
 #define SEGMENT_INDX_SIZE       24U /* without entries: 20 before them, 4 behind */
 #define SEGMENT_INDX_ENTRY_SIZE 24U
 #define SEGMENT_OPERATION_SIZE  8U /* kind and length */
@@ -77,9 +80,10 @@ enum {
 #define SEGMENT_MOVE_SIZE       12U
 
 enum segment_operation {
-        SEGMENT_OPERATION_NEW = 1,  /* tiles as JPEG */
-        SEGMENT_OPERATION_REF = 2,  /* tiles that were NEW before */
-        SEGMENT_OPERATION_MOVE = 3, /* rectangles of the picture before */
+        SEGMENT_OPERATION_NEW = 1,    /* tiles as JPEG */
+        SEGMENT_OPERATION_REF = 2,    /* tiles that were NEW before */
+        SEGMENT_OPERATION_MOVE = 3,   /* rectangles of the picture before */
+        SEGMENT_OPERATION_COARSE = 4, /* tiles as JPEG, by the coarse tables; not numbered */
         /* A kind with this bit may be skipped by a reader that does not know it. */
         SEGMENT_OPERATION_OPTIONAL = 0x80000000,
 };
@@ -191,6 +195,19 @@ typedef struct SegmentSession {
         char seat[32]; /* "seat0" */
         char user[64]; /* the account's name */
 } SegmentSession;
+
+enum {
+        SEGMENT_RATE_COARSE = 1U << 0, /* what changes fast is coarse */
+        SEGMENT_RATE_BYTES = 1U << 1,  /* because of the ceiling of bytes … */
+        SEGMENT_RATE_CPU = 1U << 2,    /* … or of processor time */
+};
+
+/* How the recording is kept below what it may cost, from time on. */
+typedef struct SegmentRate {
+        uint64_t time;
+        uint64_t interval; /* µs between frames */
+        uint32_t flags;
+} SegmentRate;
 
 typedef struct SegmentIndex {
         uint64_t end_time; /* µs after start_realtime */

@@ -13,6 +13,7 @@ typedef struct Member {
         int (*parse)(const json_t *value, const struct Member *member);
         uint64_t minimum, maximum;
         void *target;
+        bool optional;
 } Member;
 
 static int parse_u32(const json_t *value, const Member *member) {
@@ -29,6 +30,17 @@ static int parse_u64(const json_t *value, const Member *member) {
         json_int_t number = json_integer_value(value);
 
         if (!json_is_integer(value) || number < 0)
+                return -EBADMSG;
+        *(uint64_t *) member->target = (uint64_t) number;
+        return 0;
+}
+
+/* 0 is no ceiling. */
+static int parse_bytes_ceiling(const json_t *value, const Member *member) {
+        json_int_t number = json_integer_value(value);
+
+        if (!json_is_integer(value) || number < 0 ||
+            (number > 0 && ((uint64_t) number < member->minimum || (uint64_t) number > member->maximum)))
                 return -EBADMSG;
         *(uint64_t *) member->target = (uint64_t) number;
         return 0;
@@ -90,6 +102,10 @@ int capture_policy_parse(const char *json, size_t size, CapturePolicy *ret, char
                 { "segment_seconds", parse_u32, 1, CAPTURE_SEGMENT_SECONDS_MAX, &policy.segment_seconds },
                 { "segment_bytes", parse_u32, CAPTURE_SEGMENT_BYTES_MIN, CAPTURE_SEGMENT_BYTES_MAX,
                   &policy.segment_bytes },
+                { "bytes_per_minute", parse_bytes_ceiling, CAPTURE_BYTES_PER_MINUTE_MIN,
+                  CAPTURE_BYTES_PER_MINUTE_MAX, &policy.bytes_per_minute, true },
+                { "cpu_ms_per_second", parse_u32, 0, CAPTURE_CPU_MS_PER_SECOND_MAX,
+                  &policy.cpu_ms_per_second, true },
                 { "bucket_host", parse_host, 0, CAPTURE_HOST_MAX, policy.bucket_host },
         };
 
@@ -102,16 +118,20 @@ int capture_policy_parse(const char *json, size_t size, CapturePolicy *ret, char
                 snprintf(error_text, error_size, "it is not a JSON object with each member once");
                 return -EBADMSG;
         }
+        size_t known = 0;
         for (size_t i = 0; i < ELEMENTSOF(members); i++) {
                 const json_t *value = json_object_get(root, members[i].name);
 
+                known += value != NULL;
+                if (!value && members[i].optional)
+                        continue;
                 if (!value || members[i].parse(value, &members[i]) < 0) {
                         snprintf(error_text, error_size, "\"%s\" is %s", members[i].name,
                                  value ? "not a permitted value" : "missing");
                         return -EBADMSG;
                 }
         }
-        if (json_object_size(root) != ELEMENTSOF(members)) {
+        if (json_object_size(root) != known) {
                 snprintf(error_text, error_size,
                          "it has a member that this version (" STREAMSIGHT_VERSION
                          ") does not know: a newer agent is needed");

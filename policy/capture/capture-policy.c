@@ -30,6 +30,11 @@ static uint32_t smaller(uint32_t a, uint32_t b) {
         return a < b ? a : b;
 }
 
+/* Of two ceilings, where 0 is none. */
+static uint64_t lower(uint64_t a, uint64_t b) {
+        return a == 0 || (b > 0 && b < a) ? b : a;
+}
+
 static bool bucket_is_pinned(const CaptureLimits *local, const char *bucket_host) {
         const char *colon = strrchr(bucket_host, ':'), *bracket = strrchr(bucket_host, ']');
         char host[CAPTURE_HOST_MAX + 1] = "";
@@ -58,6 +63,8 @@ CaptureDecision policy_intersect(const CaptureLimits *local, const CapturePolicy
         decision.jpeg_quality = smaller(local->jpeg_quality, remote->jpeg_quality);
         decision.segment_seconds = remote->segment_seconds;
         decision.segment_bytes = remote->segment_bytes;
+        decision.bytes_per_minute = lower(local->bytes_per_minute, remote->bytes_per_minute);
+        decision.cpu_ms_per_second = (uint32_t) lower(local->cpu_ms_per_second, remote->cpu_ms_per_second);
         if (decision.frames_per_second > 0 && decision.jpeg_quality > 0)
                 decision.recording =
                                 local->recording < remote->recording ? local->recording : remote->recording;

@@ -240,6 +240,10 @@ def test_policy(apid, stack, new_device):
     changed = device("GET", "/v1/devices/self/policy", headers={"If-None-Match": tag})
     assert changed.status_code == 200 and changed.headers["ETag"] != tag
     assert changed.json() | {"revision": 2, "recording": "manual", "frames_per_second": 2} == changed.json()
+    apid.admin("policy", "set", "--company", company, "--bytes-per-minute", 5000000, "--cpu-ms-per-second", 40)
+    apid.admin("policy", "set", "--company", company, "--frames-per-second", 3)
+    ceilings = device("GET", "/v1/devices/self/policy").json()
+    assert (ceilings["bytes_per_minute"], ceilings["cpu_ms_per_second"], ceilings["frames_per_second"]) == (5000000, 40, 3)
     apid.set_bucket(company, stack.s3)
     bucket = device("GET", "/v1/devices/self/policy", headers={"If-None-Match": changed.headers["ETag"]})
     assert bucket.status_code == 200 and bucket.json()["bucket_host"] == f"{stack.s3.host}:{stack.s3.https_port}"

@@ -19,11 +19,14 @@
 
 #include "cleanup.h"
 #include "encoder.h"
+#include "rate.h"
 #include "reference.h"
 #include "segment-writer.h"
 
 typedef struct Options {
         uint32_t width, height, fps, quality;
+        uint64_t bytes_per_minute; /* ceilings, 0: none; the clock is that of the frames */
+        uint32_t cpu_ms_per_second;
         const char *path, *decoded;
         bool compare;   /* also decode: for the PSNR, and whether it is what the reference shows */
         bool reference; /* only what the frames cost otherwise */
@@ -125,6 +128,8 @@ static int parse_options(Options *options, int argc, char *argv[]) {
         static const struct option longs[] = { { "size", required_argument, NULL, 's' },
                                                { "fps", required_argument, NULL, 'f' },
                                                { "quality", required_argument, NULL, 'q' },
+                                               { "bytes-per-minute", required_argument, NULL, 'b' },
+                                               { "cpu-ms-per-second", required_argument, NULL, 'p' },
                                                { "compare", no_argument, NULL, 'c' },
                                                { "reference", no_argument, NULL, 'r' },
                                                { "decoded", required_argument, NULL, 'd' },
@@ -136,6 +141,8 @@ static int parse_options(Options *options, int argc, char *argv[]) {
                 if ((c == 's' &&
                      sscanf(optarg, "%" SCNu32 "x%" SCNu32, &options->width, &options->height) != 2) ||
                     (c == 'f' && (sscanf(optarg, "%" SCNu32, &options->fps) != 1 || options->fps < 1)) ||
+                    (c == 'b' && sscanf(optarg, "%" SCNu64, &options->bytes_per_minute) != 1) ||
+                    (c == 'p' && sscanf(optarg, "%" SCNu32, &options->cpu_ms_per_second) != 1) ||
                     (c == 'q' && sscanf(optarg, "%" SCNu32, &options->quality) != 1) || c == '?')
                         return -EINVAL;
                 else if (c == 'o')
@@ -156,7 +163,11 @@ typedef struct Bench {
         SegmentCanvas canvas;
         Reference canvas_reference;
         FILE *decoded;
-        uint64_t n_wrong; /* frames not as the reference */
+        Rate rate;
+        SegmentRate rate_written;
+        bool has_coarse;
+        uint64_t n_skipped; /* frames, for the ceilings */
+        uint64_t n_wrong;   /* frames not as the reference */
         Cost unchanged, changed, key;
         uint64_t n_frames, full_time, read_time;
         double error;
@@ -174,6 +185,33 @@ static void add_cost(Cost *cost, const EncodedFrame *encoded, uint64_t bytes) {
         cost->n_moves += encoded->n_moves;
 }
 
+/* As uploadd does: the rate's state and the coarse tables, before a frame. */
+static int write_rate(Bench *bench, const EncodedFrame *encoded, uint64_t time) {
+        SegmentTables tables = encoder_coarse_tables(bench->encoder);
+        SegmentRate rate;
+        int r = 0;
+
+        if (rate_news(&bench->rate, &bench->rate_written, time, &rate)) {
+                r = segment_writer_rate(&bench->writer, &rate);
+                bench->rate_written = rate;
+        }
+        if (r >= 0 && encoded->n_coarse > 0 && !bench->has_coarse) {
+                r = segment_writer_coarse_tables(&bench->writer, tables.data, tables.size);
+                bench->has_coarse = true;
+        }
+        return r;
+}
+
+static bool may_take(Bench *bench, const EncodedFrame *encoded, uint64_t time) {
+        uint64_t bytes = encoded->n_operations > 0 ? encoded->operations->size + SEGMENT_CHUNK_HEADER_SIZE +
+                                                                     SEGMENT_FRAM_SIZE
+                                                   : 0;
+        const EncoderTimes *times = &encoded->times;
+        return rate_take(&bench->rate, time, bytes,
+                         times->draw + times->motion + times->dictionary + times->jpeg,
+                         bench->writer.n_frames == 0);
+}
+
 static int bench_frame(Bench *bench, const uint32_t *pixels) {
         const Options *options = &bench->options;
         const PicturePlane plane = { .pixels = (const uint8_t *) pixels,
@@ -186,16 +224,32 @@ static int bench_frame(Bench *bench, const uint32_t *pixels) {
         bool key;
         int r;
 
+        uint64_t time = bench->n_frames * 1000000 / options->fps;
+        if (time < bench->rate.next) {
+                bench->n_skipped++;
+                bench->n_frames++;
+                return 0;
+        }
         (void) encoder_draw(bench->encoder, 0, &plane);
+        encoder_set_coarse(bench->encoder, bench->rate.coarse);
         r = encoder_encode(bench->encoder, 0, bench->n_frames == 0, &key, &encoded);
         if (r < 0)
                 return r;
+        if (!may_take(bench, &encoded, time)) {
+                bench->n_skipped++;
+                bench->n_frames++;
+                return 0;
+        }
         SegmentFrame frame = { .flags = key ? SEGMENT_FRAME_KEY : 0,
-                               .time = bench->n_frames * 1000000 / options->fps,
+                               .time = time,
                                .n_operations = encoded.n_operations,
                                .operations = encoded.operations->data,
                                .operations_size = encoded.operations->size };
-        if (r > 0 && (r = segment_writer_frame(&bench->writer, &frame)) < 0)
+        bool write = r > 0;
+        r = write_rate(bench, &encoded, time);
+        if (r >= 0 && write)
+                r = segment_writer_frame(&bench->writer, &frame);
+        if (r < 0)
                 return r;
         encoder_keep(bench->encoder, 0);
         add_cost(key                        ? &bench->key
@@ -230,7 +284,8 @@ static void print(const Bench *bench) {
                        (double) bench->read_time / n / 1e6);
                 return;
         }
-        printf("{\"frames\": %" PRIu64 ", \"bytes\": %zu, ", bench->n_frames, bench->writer.buffer.size);
+        printf("{\"frames\": %" PRIu64 ", \"skipped\": %" PRIu64 ", \"bytes\": %zu, ", bench->n_frames,
+               bench->n_skipped, bench->writer.buffer.size);
         if (bench->options.compare)
                 printf("\"frames_not_as_reference\": %" PRIu64 ", \"psnr_rgb\": %.2f, ", bench->n_wrong,
                        psnr(bench->error, (double) bench->options.width * bench->options.height * 3 * n));
@@ -265,6 +320,10 @@ static int bench_run(Bench *bench) {
                         measure_frame(bench, pixels, copy);
                 return 0;
         }
+        const RateLimits limits = { 1000000 / options->fps, options->bytes_per_minute,
+                                    options->cpu_ms_per_second };
+        rate_init(&bench->rate, &limits, 0);
+        bench->rate_written.interval = limits.interval;
         r = encoder_new(&bench->encoder, options->quality);
         if (r >= 0)
                 r = encoder_prepare(bench->encoder, 0, options->width, options->height);
@@ -278,6 +337,7 @@ static int bench_run(Bench *bench) {
                 return -errno;
         if (options->compare)
                 reference_init(&bench->canvas_reference, options->width, options->height);
+        bench->canvas.coarse = bench->canvas_reference.coarse = encoder_coarse_tables(bench->encoder);
         SegmentTables tables = encoder_tables(bench->encoder);
         r = segment_writer_tables(&bench->writer, tables.data, tables.size);
         if (r >= 0)
@@ -297,7 +357,7 @@ int main(int argc, char *argv[]) {
 
         if (parse_options(&bench.options, argc, argv) < 0) {
                 fprintf(stderr,
-                        "usage: encode [--size WIDTHxHEIGHT] [--fps N] [--quality N] [--compare [--decoded FILE] | --reference] [-o FILE]\n");
+                        "usage: encode [--size WIDTHxHEIGHT] [--fps N] [--quality N] [--bytes-per-minute N] [--cpu-ms-per-second N] [--compare [--decoded FILE] | --reference] [-o FILE]\n");
                 return EXIT_FAILURE;
         }
         r = bench_run(&bench);

@@ -429,3 +429,20 @@ def test_capd_must_be_the_listener_that_systemd_made(enrolled):
         status = enrolled.wait(lambda s: "streamsight-capd" in s["LastError"], "the refusal is reported")
         assert "cannot be reached (Operation not permitted)" in status["LastError"] and status["State"] == "degraded"
         assert impostor.stdout.readline() == "0\n", "an impostor was sent something"
+
+
+def test_the_lower_ceiling_holds(agent, company, code, stack):
+    """Of agent.conf's and the policy's, each for itself; a new one begins another recording."""
+    agent.config["fps"] = "5\nMaxBytesPerMinute=3000000\nMaxCPUMillisecondsPerSecond=90"
+    stack.apid.admin("policy", "set", "--company", company, "--bytes-per-minute", "5000000", "--cpu-ms-per-second", "40")
+    agent.run()
+    agent.enrol(code(company))
+    uploadd = agent.uploadd()
+    record = uploadd.expect(wire.RECORD)
+    assert (record.bytes_per_minute, record.cpu_ms_per_second, record.reserved) == (3000000, 40, 0)
+    stack.apid.admin("policy", "set", "--company", company, "--bytes-per-minute", "2000000")
+    agent.cli("flush")  # asks for the policy at once
+    again = uploadd.expect(wire.RECORD)
+    assert (again.bytes_per_minute, again.cpu_ms_per_second) == (2000000, 40)
+    assert again.recording != record.recording
+    uploadd.close()

@@ -15,10 +15,10 @@ from .equality import Unequal, check
 FPS = 5
 
 
-def encode(build, path, frames):
-    """A segment of the frames, by the encoder that uploadd has."""
+def encode(build, path, frames, *options):
+    """A segment of the frames, by the encoder that uploadd has. options: more arguments."""
     raw = b"".join(numpy.dstack([frame[..., ::-1], numpy.full(frame.shape[:2], 0x5a, numpy.uint8)]).tobytes() for frame in frames)
-    subprocess.run([build / "tests" / "bench" / "encode", "--size", f"{traces.WIDTH}x{traces.HEIGHT}", "--fps", str(FPS), "-o", path],
+    subprocess.run([build / "tests" / "bench" / "encode", "--size", f"{traces.WIDTH}x{traces.HEIGHT}", "--fps", str(FPS), "-o", path, *options],
                    input=raw, stdout=subprocess.DEVNULL, check=True)
     return path.read_bytes()
 

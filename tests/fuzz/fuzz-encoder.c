@@ -116,14 +116,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             segment_writer_init(&desk.writer, &(SegmentHead){}) < 0)
                 abort();
         reference_init(&desk.reference, desk.width, desk.height);
+        desk.canvas.coarse = desk.reference.coarse = encoder_coarse_tables(desk.encoder);
         tables = encoder_tables(desk.encoder);
         check(segment_writer_tables(&desk.writer, tables.data, tables.size) >= 0 &&
+                              segment_writer_coarse_tables(&desk.writer, desk.canvas.coarse.data,
+                                                           desk.canvas.coarse.size) >= 0 &&
                               segment_writer_output(&desk.writer,
                                                     &(SegmentOutput){ 0, desk.width, desk.height, 0, "" }) >=
                                               0,
               "the segment cannot be begun");
         for (unsigned steps = 0; input.size > 0 && steps < 60; steps++) {
                 uint32_t what = take(&input, 1);
+                encoder_set_coarse(desk.encoder, what & 16);
                 if (what % 4 == 0)
                         take_frame(&desk, what % 32 == 0, what % 64 != 4);
                 else if (what % 4 == 1)

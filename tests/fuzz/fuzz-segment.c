@@ -29,7 +29,7 @@ static void play(const uint8_t *data, size_t size) {
         static SegmentReader reader;
         SegmentCanvas canvases[SEGMENT_OUTPUT_MAX] = {};
         SegmentCursors cursors = {};
-        SegmentTables tables = {};
+        SegmentTables tables = {}, coarse = {};
         SegmentChunk chunk;
 
         segment_reader_init(&reader, data, size);
@@ -44,7 +44,11 @@ static void play(const uint8_t *data, size_t size) {
                 case SEGMENT_JTAB:
                         tables = chunk.tables;
                         break;
+                case SEGMENT_JCOA:
+                        coarse = chunk.tables;
+                        break;
                 case SEGMENT_FRAM:
+                        canvases[chunk.frame.output].coarse = coarse;
                         if (canvases[chunk.frame.output].pixels)
                                 (void) segment_canvas_draw(&canvases[chunk.frame.output], &tables,
                                                            &chunk.frame);

@@ -98,9 +98,13 @@ class _Output:
                     255, colour[inside] + (below * (255 - alpha[inside]) + 127) // 255)
         return picture
 
-    def draw(self, operation, body, tables, before):
+    def draw(self, operation, body, tables, coarse, before):
         if operation == 1:
             self._draw_new(body, tables)
+        elif operation == 4:
+            kept = len(self.new)
+            self._draw_new(body, coarse)
+            del self.new[kept:]
         elif operation == 2:
             for first, count, k in struct.iter_unpack("<III", body):
                 same, count = count >> 31, count & 0x7FFFFFFF
@@ -138,7 +142,7 @@ def cursor_image(payload):
 
 def decode(data):
     """What was shown from each change on, as Picture, in order: a frame, or the mouse pointer alone."""
-    outputs, images, tables, start, found, ended = {}, {}, None, None, [], False
+    outputs, images, tables, coarse, start, found, ended = {}, {}, None, None, None, [], False
 
     def add(time, ident):
         if found and found[-1].realtime == (start + time) / 1e6 and found[-1].output == ident:
@@ -155,6 +159,8 @@ def decode(data):
             outputs[ident] = _Output(width, height)
         elif kind == "JTAB":
             tables = payload
+        elif kind == "JCOA":
+            coarse = payload
         elif kind == "FRAM":
             ident, flags, time, n_operations, _ = struct.unpack_from("<IIQII", payload)
             output, at = outputs[ident], 24
@@ -164,7 +170,7 @@ def decode(data):
                 output.new = []
             for _ in range(n_operations):
                 operation, length = struct.unpack_from("<II", payload, at)
-                output.draw(operation, payload[at + 8:at + 8 + length], tables, before)
+                output.draw(operation, payload[at + 8:at + 8 + length], tables, coarse, before)
                 at += 8 + length
             add(time, ident)
         elif kind == "cIMG":

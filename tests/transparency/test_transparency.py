@@ -21,9 +21,11 @@ SETTINGS = {
     ("Capture", "Recording"): ["off", "manual", "automatic"],
     ("Capture", "MaxFramesPerSecond"): ["1", "100"],
     ("Capture", "MaxJPEGQuality"): ["1", "100"],
+    ("Capture", "MaxBytesPerMinute"): ["1000000", "4000000000"],
+    ("Capture", "MaxCPUMillisecondsPerSecond"): ["1", "1000"],
 }
 REMOTE = {"revision", "company", "device_id", "employee", "recording", "frames_per_second", "jpeg_quality", "segment_seconds",
-          "segment_bytes", "bucket_host"}
+          "segment_bytes", "bytes_per_minute", "cpu_ms_per_second", "bucket_host"}
 
 
 @pytest.fixture

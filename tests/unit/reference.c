@@ -76,7 +76,7 @@ uint8_t *reference_jpeg(const uint32_t *pixels, uint32_t width, uint32_t height,
 
 void reference_init(Reference *reference, uint32_t width, uint32_t height) {
         size_t size = (size_t) width * height * 4;
-        *reference = (Reference){ width, height, allocate(size), allocate(size) };
+        *reference = (Reference){ width, height, allocate(size), allocate(size), {} };
 }
 
 void reference_done(Reference *reference) {
@@ -122,7 +122,7 @@ static void apply_tiles(Reference *reference, const uint8_t *whole, uint32_t fir
 
 const char *reference_frame(Reference *reference, const uint32_t *source, const SegmentTables *tables,
                             const SegmentFrame *frame) {
-        uint8_t *whole = reference_jpeg(source, reference->width, reference->height, tables);
+        uint8_t *whole = reference_jpeg(source, reference->width, reference->height, tables), *coarse = NULL;
         SegmentOperation operation;
         const char *why = NULL;
         size_t position = 0;
@@ -133,6 +133,12 @@ const char *reference_frame(Reference *reference, const uint32_t *source, const 
                                 const char *wrong =
                                                 i == 0 ? apply_moves(reference, source, &operation) : NULL;
                                 why = wrong ? wrong : why;
+                        } else if (operation.kind == SEGMENT_OPERATION_COARSE) {
+                                SegmentRun run = segment_operation_run(&operation, i);
+                                if (!coarse)
+                                        coarse = reference_jpeg(source, reference->width, reference->height,
+                                                                &reference->coarse);
+                                apply_tiles(reference, coarse, run.first, run.count);
                         } else if (operation.kind == SEGMENT_OPERATION_NEW) {
                                 SegmentRun run = segment_operation_run(&operation, i);
                                 apply_tiles(reference, whole, run.first, run.count);
@@ -141,6 +147,7 @@ const char *reference_frame(Reference *reference, const uint32_t *source, const 
                                 apply_tiles(reference, whole, run.first, run.count);
                         }
         free(whole);
+        free(coarse);
         memcpy(reference->source, source, (size_t) reference->width * reference->height * 4);
         return why;
 }

@@ -15,7 +15,8 @@ uint8_t *reference_jpeg(const uint32_t *pixels, uint32_t width, uint32_t height,
 typedef struct Reference {
         uint32_t width, height;
         uint8_t *pixels;
-        uint32_t *source; /* of the frame before */
+        uint32_t *source;     /* of the frame before */
+        SegmentTables coarse; /* of JCOA, for the caller to set if there is one */
 } Reference;
 
 void reference_init(Reference *reference, uint32_t width, uint32_t height);

@@ -174,6 +174,59 @@ static void test_moves_and_repeats_are_exact(void **state) {
         screen_done(&screen);
 }
 
+/* What changes all the time is coarse, moved or not; what then stays still is sent again, and so is as a
+ * whole JPEG of it again. */
+static void test_coarse_and_refined(void **state) {
+        uint32_t n_coarse = 0, coarse_and_moved = 0;
+        Reference reference;
+        Screen screen;
+        (void) state;
+
+        screen_init(&screen, 700, 300);
+        reference_init(&reference, 700, 300);
+        screen.canvas.coarse = reference.coarse = encoder_coarse_tables(screen.encoder);
+        for (unsigned round = 0; round < 40; round++) {
+                SegmentTables tables = encoder_tables(screen.encoder);
+                EncodedFrame encoded;
+                bool key;
+
+                encoder_set_coarse(screen.encoder, round >= 4 && round < 32);
+                for (uint32_t y = 80; y < 200 && round < 30; y++)
+                        for (uint32_t x = 100; x < 500; x++)
+                                screen.pixels[y * 700 + x] = (uint32_t) rand();
+                if (round == 31) /* all of it, with what is coarse in it */
+                        memmove(screen.pixels, screen.pixels + 700 * 5, (size_t) 700 * 295 * 4);
+                screen_draw(&screen, false);
+                assert_true(encoder_encode(screen.encoder, 0, round == 20, &key, &encoded) >= 0);
+                if (round % 9 == 5) /* as if it had not been written */
+                        continue;
+                SegmentFrame frame = { .flags = key ? SEGMENT_FRAME_KEY : 0,
+                                       .n_operations = encoded.n_operations,
+                                       .operations = encoded.operations->data,
+                                       .operations_size = encoded.operations->size };
+                assert_return_code(segment_canvas_draw(&screen.canvas, &tables, &frame), 0);
+                const char *why = reference_frame(&reference, screen.pixels, &tables, &frame);
+                if (why || !reference_equal(&reference, &screen.canvas))
+                        fail_msg("frame %u: %s", round, why ? why : "is not as the reference");
+                encoder_keep(screen.encoder, 0);
+                assert_true(round >= 4 || encoded.n_coarse == 0);
+                n_coarse += encoded.n_coarse;
+                coarse_and_moved += round == 31 ? encoded.n_moves : 0;
+        }
+        assert_true(n_coarse > 1000);
+        assert_true(coarse_and_moved > 0);
+        /* MOVE shifted blocks of 8 × 8, so that only the film's place can be compared: it was sent again. */
+        SegmentTables tables = encoder_tables(screen.encoder);
+        uint8_t *wanted = reference_jpeg(screen.pixels, 700, 300, &tables);
+        for (uint32_t y = 80; y < 192; y++)
+                for (uint32_t x = 128; x < 448; x++)
+                        assert_memory_equal(wanted + (y * 700 + x) * 4,
+                                            screen.canvas.pixels + (y * 700 + x) * 4, 3);
+        free(wanted);
+        reference_done(&reference);
+        screen_done(&screen);
+}
+
 static void test_unused_byte_is_no_change(void **state) {
         Screen screen;
         (void) state;
@@ -244,6 +297,7 @@ int main(void) {
                 cmocka_unit_test(test_equals_a_whole_jpeg),
                 cmocka_unit_test(test_only_changed_tiles),
                 cmocka_unit_test(test_moves_and_repeats_are_exact),
+                cmocka_unit_test(test_coarse_and_refined),
                 cmocka_unit_test(test_unused_byte_is_no_change),
                 cmocka_unit_test(test_other_order_of_colours),
                 cmocka_unit_test(test_new_size_is_a_keyframe),

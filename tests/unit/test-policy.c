@@ -37,8 +37,12 @@ static unsigned draw_limits(CaptureLimits *limits, char **list) {
                 if (chosen & (1U << i))
                         list[n++] = hosts[i];
         list[n] = NULL;
-        *limits = (CaptureLimits){ (RecordingMode) draw(_RECORDING_MODE_MAX), (uint32_t) draw(101),
-                                   (uint32_t) draw(101), list };
+        *limits = (CaptureLimits){ (RecordingMode) draw(_RECORDING_MODE_MAX),
+                                   (uint32_t) draw(101),
+                                   (uint32_t) draw(101),
+                                   draw(4),
+                                   (uint32_t) draw(4),
+                                   list };
         return chosen;
 }
 
@@ -50,14 +54,23 @@ static size_t draw_policy(CapturePolicy *policy) {
                 .jpeg_quality = (uint32_t) draw(101),
                 .segment_seconds = 1 + (uint32_t) draw(3600),
                 .segment_bytes = CAPTURE_SEGMENT_BYTES_MIN + (uint32_t) draw(1 << 20),
+                .bytes_per_minute = draw(4),
+                .cpu_ms_per_second = (uint32_t) draw(4),
         };
         strcpy(policy->bucket_host, asked[host]);
         return host;
 }
 
+/* A ceiling is kept by another: 0 is none. */
+static bool within(uint64_t ceiling, uint64_t by) {
+        return by == 0 || (ceiling > 0 && ceiling <= by);
+}
+
 static bool no_more(CaptureDecision a, CaptureDecision b) {
         return a.recording <= b.recording && a.frames_per_second <= b.frames_per_second &&
-               a.jpeg_quality <= b.jpeg_quality && a.bucket_pinned <= b.bucket_pinned;
+               a.jpeg_quality <= b.jpeg_quality && a.bucket_pinned <= b.bucket_pinned &&
+               within(a.bytes_per_minute, b.bytes_per_minute) &&
+               within(a.cpu_ms_per_second, b.cpu_ms_per_second);
 }
 
 static void test_remote_only_narrows(void **state _unused_) {
@@ -79,6 +92,14 @@ static void test_remote_only_narrows(void **state _unused_) {
                           d.frames_per_second <= local.frames_per_second &&
                           d.frames_per_second <= remote.frames_per_second &&
                           d.jpeg_quality <= local.jpeg_quality && d.jpeg_quality <= remote.jpeg_quality &&
+                          within(d.bytes_per_minute, local.bytes_per_minute) &&
+                          within(d.bytes_per_minute, remote.bytes_per_minute) &&
+                          within(d.cpu_ms_per_second, local.cpu_ms_per_second) &&
+                          within(d.cpu_ms_per_second, remote.cpu_ms_per_second) &&
+                          (d.bytes_per_minute == local.bytes_per_minute ||
+                           d.bytes_per_minute == remote.bytes_per_minute) &&
+                          (d.cpu_ms_per_second == local.cpu_ms_per_second ||
+                           d.cpu_ms_per_second == remote.cpu_ms_per_second) &&
                           d.bucket_pinned == pinned &&
                           (d.recording == RECORDING_OFF ||
                            (d.frames_per_second > 0 && d.jpeg_quality > 0)) &&
@@ -115,7 +136,7 @@ static void test_remote_only_narrows(void **state _unused_) {
 
 static void test_without_policy_nothing(void **state _unused_) {
         char *list[] = { hosts[0], NULL };
-        CaptureLimits local = { RECORDING_AUTOMATIC, 100, 100, list };
+        CaptureLimits local = { RECORDING_AUTOMATIC, 100, 100, .bucket_hosts = list };
         assert_int_equal(policy_intersect(&local, NULL).recording, RECORDING_OFF);
 }
 
@@ -178,6 +199,14 @@ static void test_refuses_anything_else(void **state _unused_) {
         refuses("0b9e5ad0-4c4b", "zz9e5ad0-4c4b", "device_id");
         refuses("automatic", "Automatic", "recording");
         refuses("\"automatic\"", "2", "recording");
+        refuses("\"frames_per_second\":5", "\"frames_per_second\":5,\"bytes_per_minute\":999999",
+                "bytes_per_minute");
+        refuses("\"frames_per_second\":5", "\"frames_per_second\":5,\"bytes_per_minute\":4000000001",
+                "bytes_per_minute");
+        refuses("\"frames_per_second\":5", "\"frames_per_second\":5,\"bytes_per_minute\":null",
+                "bytes_per_minute");
+        refuses("\"frames_per_second\":5", "\"frames_per_second\":5,\"cpu_ms_per_second\":1001",
+                "cpu_ms_per_second");
         refuses("\"frames_per_second\":5", "\"frames_per_second\":0", "frames_per_second");
         refuses("\"frames_per_second\":5", "\"frames_per_second\":101", "frames_per_second");
         refuses("\"jpeg_quality\":85", "\"jpeg_quality\":4294967381", "jpeg_quality");
