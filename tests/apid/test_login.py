@@ -311,6 +311,18 @@ def test_another_sites_page_cannot_log_in(user):
     assert code_of(answer) == (415, "body_type_unsupported")
 
 
+def test_a_browser_through_the_gateway(stack, http, user):
+    """The cookie as a client with a cookie jar has it, over TLS."""
+    url = stack.gateway.url
+    send = lambda path, body=None: http.post(url + path, json=body, headers={"Origin": url, "Sec-Fetch-Site": "same-origin"}, timeout=60)
+    challenge = send("/v1/auth/login", {"email": user.email, "password": PASSWORD}).json()["challenge"]
+    answer = send("/v1/auth/totp", {"challenge": challenge, "code": user.code()})
+    assert answer.status_code == 200 and [cookie.secure for cookie in http.cookies] == [True]
+    assert http.get(url + "/v1/auth/session").json()["user"]["email"] == user.email
+    assert send("/v1/auth/logout").status_code == 204 and not http.cookies
+    assert http.get(url + "/v1/auth/session").status_code == 401
+
+
 # --- Redis ---------------------------------------------------------------------------------------------------------------
 
 @pytest.fixture

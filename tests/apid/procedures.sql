@@ -1,0 +1,109 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- What lies below the API's procedures, one by one (pgTAP). Run by test_pgtap.py in a database of its own; nothing of it stays.
+BEGIN;
+SELECT no_plan();
+SET search_path = streamsight, public, tap;
+
+-- Two companies, each with an owner; a manager in the first. Tokens are 'A', 'B' and 'M'.
+INSERT INTO company (id, name) VALUES ('aaaaaaaa-0000-4000-8000-000000000000', 'A'), ('bbbbbbbb-0000-4000-8000-000000000000', 'B');
+INSERT INTO policy (company_id) SELECT id FROM company;
+INSERT INTO account (company_id, id, email, email_sha256, name, role, state, password_salt, password_iterations, password_sha256,
+                     totp_masked, totp_nonce)
+    SELECT c, i, e, sha256(e::bytea), e, r, 'active', decode(repeat('01', 32), 'hex'), 210000, sha256(decode(repeat('02', 64), 'hex')),
+           '12345678901234567890', decode(repeat('03', 16), 'hex')
+    FROM (VALUES ('aaaaaaaa-0000-4000-8000-000000000000'::uuid, 'aaaaaaaa-0000-4000-8000-000000000001'::uuid, 'a@example.org', 'owner'),
+                 ('bbbbbbbb-0000-4000-8000-000000000000', 'bbbbbbbb-0000-4000-8000-000000000001', 'b@example.org', 'owner'),
+                 ('aaaaaaaa-0000-4000-8000-000000000000', 'aaaaaaaa-0000-4000-8000-000000000002', 'm@example.org', 'manager'))
+        AS people (c, i, e, r);
+INSERT INTO session (token_sha256, company_id, account_id, expires_at)
+    SELECT sha256(upper(left(email, 1))::bytea), company_id, id, now() + interval '1 h' FROM account;
+
+-- Who is calling
+SELECT is((enter_user('A', 'owner')).email, 'a@example.org', 'a session is its user''s');
+SELECT is(current_company(), 'aaaaaaaa-0000-4000-8000-000000000000', 'and opens its company');
+SELECT throws_ok($$SELECT enter_user('a', 'owner')$$, 'SS001', 'token_invalid', 'another token is none');
+SELECT throws_ok($$SELECT enter_user(NULL, 'owner')$$, 'SS001', 'token_invalid', 'nor is no token');
+SELECT throws_ok($$SELECT enter_user('M', 'owner', 'admin', 'auditor')$$, 'SS004', 'role_insufficient', 'a role that is not named may not');
+UPDATE session SET expires_at = now() WHERE token_sha256 = sha256('M');
+SELECT throws_ok($$SELECT enter_user('M', 'manager')$$, 'SS002', 'token_expired', 'a session ends');
+UPDATE session SET expires_at = now() + interval '1 h' WHERE token_sha256 = sha256('M');
+UPDATE account SET state = 'disabled' WHERE email = 'm@example.org';
+SELECT throws_ok($$SELECT enter_user('M', 'manager')$$, 'SS001', 'token_invalid', 'and with its user');
+UPDATE account SET state = 'active' WHERE email = 'm@example.org';
+
+-- The second wall: what the procedures' owner sees once a company is entered
+SELECT is((enter_user('A', 'owner')).role, 'owner', 'enter A');
+SET LOCAL ROLE streamsight_owner;
+SELECT count(*) AS accounts, count(DISTINCT company_id) AS companies FROM account \gset
+SELECT count(*) AS sessions FROM session WHERE company_id = 'bbbbbbbb-0000-4000-8000-000000000000' \gset
+UPDATE account SET name = 'taken' WHERE company_id = 'bbbbbbbb-0000-4000-8000-000000000000';
+RESET ROLE;
+SELECT is(:accounts, 2, 'it sees the company''s users');
+SELECT is(:companies, 1, 'and no other company''s');
+SELECT is(:sessions, 0, 'nor their sessions');
+SELECT is((SELECT count(*) FROM account WHERE name = 'taken'), 0::bigint, 'and changes nothing of them');
+
+-- Codes of authenticators: RFC 6238 appendix B
+SELECT is(totp_code('12345678901234567890', 59 / 30), '287082', 'the code of 59 s');
+SELECT is(totp_code('12345678901234567890', 20000000000 / 30), '353130', 'a step beyond 32 bits');
+SELECT is(totp_step('12345678901234567890', totp_code('12345678901234567890', floor(extract(epoch FROM now()) / 30)::bigint + n), NULL),
+          floor(extract(epoch FROM now()) / 30)::bigint + n, 'a code ' || n || ' steps away') FROM generate_series(-1, 1) AS n;
+SELECT is(totp_step('12345678901234567890', totp_code('12345678901234567890', floor(extract(epoch FROM now()) / 30)::bigint + n), NULL),
+          NULL, 'no code ' || n || ' steps away') FROM unnest(array[-2, 2]) AS n;
+SELECT is(totp_step('12345678901234567890', totp_code('12345678901234567890', floor(extract(epoch FROM now()) / 30)::bigint),
+                    floor(extract(epoch FROM now()) / 30)::bigint), NULL, 'none of a step that was taken');
+SELECT is(xor('\x00ff0f', '\xffff01'), '\xff000e', 'XOR');
+
+-- Failures
+SELECT isnt(hold_failures(sha256('x')), NULL, 'an address that fails first');
+SELECT is(count_failure(sha256('x')), wait, 'failure ' || n)
+    FROM unnest(array[0, 0, 0, 0, 5, 10, 20, 40, 80, 160, 320, 640, 900, 900]) WITH ORDINALITY AS expected (wait, n) ORDER BY n;
+UPDATE login_failure SET failed_at = now() - interval '25 h';
+SELECT is(count_failure(sha256('x')), 0, 'after a day it begins anew');
+
+-- A login
+SELECT results_eq($$SELECT iterations, locked FROM api.login_parameters('A@Example.org')$$, $$VALUES (210000, 0)$$, 'what to hash with');
+SELECT is((SELECT length(salt) FROM api.login_parameters('nobody@example.org')), 64, 'for nobody as well');
+SELECT is((api.login_password('a@example.org', decode(repeat('03', 64), 'hex'), repeat('c', 43), NULL, NULL, NULL, NULL)).outcome,
+          'refused', 'another password');
+SELECT is((api.login_password('a@example.org', decode(repeat('02', 64), 'hex'), repeat('c', 43), NULL, NULL, NULL, NULL)).outcome,
+          'challenge', 'the password');
+SELECT throws_ok($$SELECT api.challenge_parameters(repeat('c', 43), 'enrol')$$, 'SS005', 'challenge_invalid', 'for logging in alone');
+SELECT is((api.login_totp(repeat('c', 43), '00000', decode(repeat('00', 20), 'hex'), repeat('t', 43), NULL)).outcome, 'refused', 'no code');
+SELECT is((api.login_totp(repeat('c', 43), totp_code('12345678901234567890', floor(extract(epoch FROM now()) / 30)::bigint),
+                          decode(repeat('ff', 20), 'hex'), repeat('t', 43), NULL)).outcome, 'refused', 'the code with another pad');
+SELECT is((api.login_totp(repeat('c', 43), totp_code('12345678901234567890', floor(extract(epoch FROM now()) / 30)::bigint),
+                          decode(repeat('00', 20), 'hex'), repeat('t', 43), NULL)).outcome, 'session', 'the code');
+SELECT is((enter_user(repeat('t', 43), 'owner')).email, 'a@example.org', 'is a session');
+SELECT throws_ok($$SELECT api.login_totp(repeat('c', 43), '000000', '\x00', repeat('t', 43), NULL)$$, 'SS005', 'challenge_invalid',
+                 'a challenge is used up by it');
+SELECT is((SELECT count(*) FROM login_failure WHERE email_sha256 = sha256('a@example.org')), 0::bigint, 'failures are forgotten');
+UPDATE account SET totp_masked = NULL, totp_nonce = NULL, state = 'invited' WHERE email = 'b@example.org';
+SELECT is((api.login_password('b@example.org', decode(repeat('02', 64), 'hex'), repeat('d', 43), NULL, NULL, NULL, NULL)).outcome,
+          'refused', 'nobody without an authenticator');
+SELECT throws_ok($$UPDATE account SET state = 'active' WHERE email = 'b@example.org'$$, '23514', NULL, 'nor can there be such a user');
+
+-- Partitions and the audit trail
+SELECT is(make_partitions(now(), now() + interval '3 months'), 0, 'the next months are there');
+SELECT is(make_partitions('2001-01-31 23:59:59Z', '2001-02-01Z'), 6, 'of two months, for three ledgers');
+SELECT throws_ok($$INSERT INTO viewing (company_id, account_id, recording_id, segment_id, viewed_at) SELECT company_id, id, id, id, '1999-01-01'
+                   FROM account WHERE email = 'a@example.org'$$, '23514', NULL, 'a row has its month or is refused');
+SELECT throws_ok('UPDATE audit SET action = action', 'SS900', NULL, 'rows of the trail stay');
+SELECT throws_ok('DELETE FROM audit', 'SS900', NULL, 'rows of the trail stay');
+SELECT results_eq($$SELECT id FROM audit WHERE company_id = 'aaaaaaaa-0000-4000-8000-000000000000' ORDER BY id$$,
+                  $$SELECT generate_series(1, (SELECT h.id FROM audit_head h WHERE h.company_id = 'aaaaaaaa-0000-4000-8000-000000000000'))$$,
+                  'numbered without holes');
+SELECT is(a.sha256, sha256(coalesce(b.sha256, decode(repeat('00', 32), 'hex')) || convert_to(audit_content(a), 'UTF8')), 'chained: ' || a.id)
+    FROM audit a LEFT JOIN audit b ON b.company_id = a.company_id AND b.id = a.id - 1
+    WHERE a.company_id = 'aaaaaaaa-0000-4000-8000-000000000000';
+
+-- What apid's role has: nothing but EXECUTE
+SELECT table_privs_are('streamsight', c.relname, 'streamsight_apid', '{}'::text[], 'nothing of ' || c.relname)
+    FROM pg_class c WHERE c.relnamespace = 'streamsight'::regnamespace AND c.relkind IN ('r', 'p');
+SELECT schema_privs_are('streamsight', 'streamsight_apid', '{}'::text[]);
+SELECT schema_privs_are('api', 'streamsight_apid', '{USAGE}'::text[]);
+SELECT is(p.proconfig, '{"search_path=pg_catalog, streamsight, pg_temp"}'::text[], p.proname || ' has a search path of its own')
+    FROM pg_proc p WHERE p.pronamespace = 'api'::regnamespace;
+
+SELECT * FROM finish();
+ROLLBACK;
