@@ -5,6 +5,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "broker.h"
+#include "brokerd-sandbox.h"
 #include "bus.h"
 #include "capd.h"
 #include "displays.h"
@@ -14,6 +15,7 @@
 #include "policy-sync.h"
 #include "recorder.h"
 #include "recordings.h"
+#include "sandbox.h"
 #include "seat.h"
 #include "uploadd.h"
 #include "uploads.h"
@@ -157,6 +159,9 @@ static int run(int argc, char *argv[]) {
         r = settings_load(&broker.settings, argc, argv);
         if (r <= 0)
                 return r;
+        r = sandbox_prepare();
+        if (r < 0)
+                return log_error_errno(r, "Cannot forbid new privileges and core files: %m");
         r = identity_protect_process();
         if (r < 0)
                 return log_error_errno(r, "Cannot keep the device key from others: %m");
@@ -179,6 +184,9 @@ static int run(int argc, char *argv[]) {
         if (r < 0)
                 return r;
         r = seat_new(&broker.seat, &broker, bus_connection(broker.bus));
+        if (r < 0)
+                return r;
+        r = brokerd_sandbox_enter(&broker.settings);
         if (r < 0)
                 return r;
 

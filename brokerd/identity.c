@@ -7,8 +7,6 @@
 #include <openssl/ec.h>
 #include <openssl/pem.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #define KEY_FILE      "device.key"
@@ -19,10 +17,6 @@
 DEFINE_CLEANUP(BIO *, BIO_freep, BIO_free_all)
 
 int identity_protect_process(void) {
-        const struct rlimit none = { 0, 0 };
-
-        if (prctl(PR_SET_DUMPABLE, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
-                return -errno;
         /* 2: the memory is guarded but could not be locked, which a machine without swap can live with. */
         return CRYPTO_secure_malloc_init(SECURE_HEAP, 32) > 0 ? 0 : -ENOMEM;
 }

@@ -6,6 +6,7 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+#include "capd-sandbox.h"
 #include "log.h"
 #include "main.h"
 #include "names.h"
@@ -107,6 +108,9 @@ static int run(int argc, char *argv[] _unused_) {
         if (argc > 1)
                 return log_error_errno(EINVAL, "capd takes no arguments: it is configured by its unit.");
 
+        r = sandbox_prepare();
+        if (r < 0)
+                return log_error_errno(r, "Cannot forbid new privileges and core files: %m");
         r = peer_open(&capd.frames, STREAMSIGHT_FD_FRAME, STREAMSIGHT_USER_UPLOADD);
         if (r < 0)
                 return r;
@@ -126,10 +130,7 @@ static int run(int argc, char *argv[] _unused_) {
         if (r < 0)
                 return r;
 
-        r = sandbox_drop_privileges();
-        if (r < 0)
-                return r;
-        r = sandbox_filter();
+        r = capd_sandbox_enter();
         if (r < 0)
                 return r;
 

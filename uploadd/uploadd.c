@@ -17,6 +17,7 @@
 #include "recording.h"
 #include "sandbox.h"
 #include "upload.h"
+#include "uploadd-sandbox.h"
 
 #define STOP_TIMEOUT UINT64_C(20000000) /* µs; TimeoutStopSec= of the unit is longer */
 
@@ -138,7 +139,7 @@ static int run(int argc, char *argv[]) {
                 return r;
         r = sandbox_prepare();
         if (r < 0)
-                return log_error_errno(r, "Cannot set the process's limits: %m");
+                return log_error_errno(r, "Cannot forbid new privileges and core files: %m");
         r = settings_load(&uploadd.settings);
         if (r < 0)
                 return r;
@@ -152,9 +153,9 @@ static int run(int argc, char *argv[]) {
         r = sd_event_run(uploadd.event, 0);
         if (r < 0)
                 return log_error_errno(r, "The event loop failed: %m");
-        r = sandbox_enter();
+        r = uploadd_sandbox_enter(&uploadd.settings);
         if (r < 0)
-                return log_error_errno(r, "Cannot enter the sandbox: %m");
+                return r;
         (void) sd_notify(false, "READY=1");
         r = sd_event_loop(uploadd.event);
         if (r < 0)

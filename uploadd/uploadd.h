@@ -9,7 +9,7 @@
  *   segments.h    finished segments, until they are released
  *   upload.h      one PUT                                     common/web/http.h
  *   broker.h      broker.sock: told what to do, tells what came of it
- *   sandbox.h     what the process may still do
+ *   uploadd-sandbox.h  what the process may still do  policy/sandbox/uploadd.c
  */
 
 #include <systemd/sd-event.h>

@@ -8,10 +8,9 @@
 
 #include <drm.h>
 
-static const struct {
-        unsigned long request;
-        const char *name, *why;
-} capd_ioctls[] = {
+#include "common/sandbox-ioctl.h"
+
+static const SandboxIoctl capd_ioctls[] = {
 #define IOCTL(name, why)                                                                                    \
         { DRM_IOCTL_##name, #name, why }
         IOCTL(MODE_GETRESOURCES, "which connectors a card has"),

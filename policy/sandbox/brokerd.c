@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* brokerd: the control plane, the system bus, the resolver, its state directory. It opens what Landlock
+ * lets it (brokerd-sandbox.c has the paths), starts threads that resolve names, and nothing else. */
+
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "tables.h"
+
+/* pthread_create(3) asks for all of these; whoever shares memory and signals is no other process. */
+#define THREAD (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
+#define NAMESPACES                                                                                          \
+        (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |       \
+         CLONE_NEWNET)
+
+static const SandboxDescriptor descriptors[] = {
+        { "socket:unix-seqpacket-listening", 2, "broker.sock, and a spare (wire-socket.c)" },
+        { "socket:unix-seqpacket", 1, "to capd" },
+        { "socket:unix-datagram", 1, "the journal" },
+        { "socket:unix-stream", 3, "the system bus; libcurl wakes itself up" },
+        { "socket:netlink-*", 1, "udev tells of displays" },
+        { "anon:?eventpoll?", 1, "the event loop" },
+        { "anon:?signalfd?", 1, "SIGTERM" },
+        { "anon:?timerfd?", 4, "the event loop's clocks" },
+        {},
+};
+
+static const SandboxCall calls[] = {
+        ALLOW(mmap, "malloc(), stacks of threads", LACKS(2, PROT_EXEC), HAS(3, MAP_PRIVATE)),
+        ALLOW(mmap, "reads files", LACKS(2, PROT_WRITE | PROT_EXEC)),
+        ALLOW(mprotect, "malloc() in threads", LACKS(2, PROT_EXEC)),
+        ALLOW(mlock, "OpenSSL keeps the device key out of swap"),
+        ALLOW(munlock, "OpenSSL, of the same"),
+
+        /* Only within what Landlock leaves. */
+        ALLOW(openat, "its state; the resolver's configuration, which may change"),
+        ALLOW(newfstatat, "its state; the resolver's configuration"),
+        ALLOW(fstat, "its state"),
+        ALLOW(unlinkat, "its state"),
+        ALLOW(unlink, "its state"),
+        ALLOW(renameat, "its state, replaced as a whole"),
+        ALLOW(fsync, "its state"),
+        ALLOW(fdatasync, "its state"),
+        ALLOW(ftruncate, "its state"),
+        ALLOW(pread64, "its state"),
+        ALLOW(getdents64, "its state"),
+        ALLOW(lseek, "files"),
+        ALLOW(readv, "the bus, files"),
+        ALLOW(write, "its state, TLS, stderr"),
+        ALLOW(writev, "the bus, files"),
+        ALLOW(access, "the resolver"),
+        ALLOW(readlink, "the resolver"),
+        ALLOW(readlinkat, "the resolver"),
+        ALLOW(statx, "the resolver"),
+        ALLOW(fcntl, "sockets that do not block; a spare descriptor"),
+
+        ALLOW(accept4, "broker.sock"),
+        ALLOW(socket, "capd, the resolver, sd_notify(3)", IS(0, AF_UNIX)),
+        ALLOW(socket, "the control plane, DNS", IS(0, AF_INET)),
+        ALLOW(socket, "the control plane, DNS", IS(0, AF_INET6)),
+        REFUSE(socket, EAFNOSUPPORT, "getaddrinfo(3) asks which families are configured, and copes",
+               IS(0, AF_NETLINK)),
+        ALLOW(socketpair, "libcurl wakes itself up", IS(0, AF_UNIX)),
+        ALLOW(connect, "the control plane, DNS, capd"),
+        ALLOW(sendto, "TLS, the bus"),
+        ALLOW(sendmmsg, "DNS"),
+        ALLOW(recvfrom, "TLS, DNS"),
+        ALLOW(getsockopt, "who the peer is; whether it is connected"),
+        ALLOW(setsockopt, "libcurl: no delay, keep alive; DNS"),
+        ALLOW(getsockname, "libcurl"),
+        ALLOW(getpeername, "libcurl"),
+        ALLOW(shutdown, "OpenSSL"),
+        ALLOW(poll, "the resolver, libcurl"),
+        ALLOW(ppoll, "the bus"),
+        REFUSE(ioctl, ENOTTY, "stdio asks whether it has a terminal, DNS how much there is to read"),
+        ALLOW(pipe2, "libcurl wakes itself up"),
+        ALLOW(eventfd2, "a thread tells the loop that a name is resolved"),
+        ALLOW(epoll_create1, "the event loop, for a clock that it did not yet need"),
+        ALLOW(timerfd_create, "the event loop, for a clock that it did not yet need"),
+
+        REFUSE(clone3, ENOSYS, "its flags lie in memory: pthread_create(3) falls back on clone"),
+        ALLOW(clone, "threads that resolve names", BITS(0, THREAD | NAMESPACES, THREAD)),
+        ALLOW(set_robust_list, "threads"),
+        ALLOW(rseq, "threads"),
+        ALLOW(sched_getaffinity, "malloc() in threads"),
+        ALLOW(uname, "the resolver: the machine's name"),
+        ALLOW(sysinfo, "qsort(3) asks how much memory there is"),
+        ALLOW(gettimeofday, "where the vDSO cannot"),
+        ALLOW(time, "where the vDSO cannot"),
+        {},
+};
+
+const SandboxPolicy sandbox_brokerd = {
+        .capability = -1,
+        .n_descriptors = 1024,
+        .descriptors = descriptors,
+        .calls = calls,
+};

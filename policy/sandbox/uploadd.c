@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* uploadd: pixels that it is given, finished segments in memory, TCP to the pinned ports. It opens nothing,
+ * starts nothing, and maps what it is given to read it. */
+
+#include <linux/dma-buf.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "tables.h"
+
+static const SandboxDescriptor descriptors[] = {
+        { "socket:unix-seqpacket", 2, "to capd and to brokerd, where they listen already" },
+        { "socket:unix-datagram", 1, "the journal" },
+        { "socket:unix-stream", 2, "libcurl wakes itself up" },
+        { "anon:?eventpoll?", 1, "the event loop" },
+        { "anon:?signalfd?", 1, "SIGTERM" },
+        { "anon:?timerfd?", 4, "the event loop's clocks" },
+        {},
+};
+
+static const SandboxIoctl ioctls[] = {
+        { DMA_BUF_IOCTL_SYNC, "DMA_BUF_IOCTL_SYNC", "brackets the reading of a frame" },
+};
+
+static const SandboxCall calls[] = {
+        /* MAP_TYPE is 0xf, and MAP_PRIVATE one of its values. */
+        ALLOW(mmap, "reads frames", LACKS(2, PROT_WRITE | PROT_EXEC)),
+        ALLOW(mmap, "malloc(): memory of its own", LACKS(2, PROT_EXEC), BITS(3, MAP_TYPE, MAP_PRIVATE)),
+        /* Making shared memory writable later would be the same as mapping it so. */
+        ALLOW(mprotect, "takes rights away", LACKS(2, PROT_WRITE | PROT_EXEC)),
+
+        ALLOW(memfd_create, "finished segments"),
+        ALLOW(readv, "finished segments"),
+        ALLOW(write, "finished segments, TLS, stderr"),
+        ALLOW(writev, "finished segments"),
+        ALLOW(lseek, "finished segments"),
+        ALLOW(fcntl, "a memfd's seals; sockets that do not block"),
+
+        ALLOW(socket, "capd, brokerd, sd_notify(3)", IS(0, AF_UNIX)),
+        ALLOW(socket, "the bucket", IS(0, AF_INET)),
+        ALLOW(socket, "the bucket", IS(0, AF_INET6)),
+        ALLOW(socketpair, "libcurl wakes itself up", IS(0, AF_UNIX)),
+        ALLOW(connect, "capd, brokerd, the bucket"),
+        ALLOW(sendto, "TLS"),
+        ALLOW(recvfrom, "TLS"),
+        ALLOW(getsockopt, "who the peer is; whether it is connected"),
+        ALLOW(setsockopt, "libcurl: no delay, keep alive"),
+        ALLOW(getsockname, "libcurl"),
+        ALLOW(getpeername, "libcurl"),
+        ALLOW(shutdown, "OpenSSL"),
+        ALLOW(poll, "dma-bufs, libcurl"),
+        ALLOW(ppoll, "dma-bufs, libcurl"),
+        ALLOW(pipe2, "libcurl wakes itself up"),
+        ALLOW(eventfd2, "libcurl wakes itself up"),
+        ALLOW(epoll_create1, "the event loop, for a clock that it did not yet need"),
+        ALLOW(timerfd_create, "the event loop, for a clock that it did not yet need"),
+
+        ALLOW(fstat, "the size of what it was given"),
+        ALLOW(gettimeofday, "OpenSSL, where the vDSO cannot"),
+        ALLOW(time, "OpenSSL, where the vDSO cannot"),
+        ALLOW(sysinfo, "qsort(3) asks how much memory there is"),
+        {},
+};
+
+const SandboxPolicy sandbox_uploadd = {
+        .capability = -1,
+        .n_descriptors = 256,
+        .descriptors = descriptors,
+        .calls = calls,
+        .ioctls = ioctls,
+        .n_ioctls = ELEMENTSOF(ioctls),
+};
