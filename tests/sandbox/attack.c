@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "attack.h"
+
+#include <arpa/inet.h>
+#include <drm.h>
+#include <drm_mode.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/dma-buf.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+static int memory = -1;    /* a memfd, as capd passes one */
+static const char *victim; /* a file that everybody may change, in a folder likewise */
+
+void attack_prepare(void) {
+        /* Opened by the copy itself: replaces stdin, which is no descriptor of the table's. */
+        memory = memfd_create("given", MFD_CLOEXEC);
+        if (memory < 0 || ftruncate(memory, 4096) < 0 || dup2(memory, STDIN_FILENO) < 0)
+                abort();
+        close(memory);
+        memory = STDIN_FILENO;
+        victim = getenv("STREAMSIGHT_VICTIM") ?: "/nonexistent";
+}
+
+#define C(...)                                                                                              \
+        ({                                                                                                  \
+                long _r = syscall(__VA_ARGS__);                                                             \
+                _r < 0 ? -(long) errno : _r;                                                                \
+        })
+#define ATTACK(name, expression)                                                                            \
+        static long name(void) {                                                                            \
+                return (expression);                                                                        \
+        }
+
+/* 2 */
+static long many_descriptors(void) {
+        for (int i = 0; i < 5000; i++)
+                if (fcntl(memory, F_DUPFD_CLOEXEC, 3) < 0)
+                        return -errno;
+        return 0;
+}
+ATTACK(raise_limit, C(SYS_prlimit64, 0, RLIMIT_NOFILE, &((struct rlimit64){ 5000, 5000 }), NULL))
+ATTACK(dup_three, C(SYS_dup3, memory, 900, 0))
+ATTACK(dup_two, C(SYS_dup2, memory, 900))
+
+/* 3 */
+ATTACK(be_dumpable, C(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0))
+ATTACK(allow_core, C(SYS_prlimit64, 0, RLIMIT_CORE, &((struct rlimit64){ 1, 1 }), NULL))
+ATTACK(choose_tracer, C(SYS_prctl, PR_SET_PTRACER, -1, 0, 0, 0))
+
+/* 4 to 7 */
+static long set_capabilities(uint32_t bits, uint32_t inheritable) {
+        struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+        struct __user_cap_data_struct data[2] = { { bits, bits, inheritable } };
+
+        return C(SYS_capset, &header, data);
+}
+ATTACK(get_capability, set_capabilities(1U << CAP_SYS_PTRACE, 0))
+ATTACK(inherit_capability, set_capabilities(1U << CAP_SYS_ADMIN, 1U << CAP_SYS_ADMIN))
+ATTACK(ambient_capability, C(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_ADMIN, 0, 0))
+ATTACK(keep_capabilities, C(SYS_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0))
+ATTACK(secure_bits, C(SYS_prctl, PR_SET_SECUREBITS, 0, 0, 0, 0))
+
+/* 8, 9 */
+static char *const nothing[] = { NULL };
+ATTACK(exec, C(SYS_execve, "/bin/true", nothing, nothing))
+ATTACK(exec_descriptor, C(SYS_execveat, memory, "", nothing, nothing, AT_EMPTY_PATH))
+ATTACK(do_fork, C(SYS_fork))
+ATTACK(do_vfork, C(SYS_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0))
+ATTACK(clone_process, C(SYS_clone, SIGCHLD, 0, 0, 0, 0))
+ATTACK(clone_sharing, C(SYS_clone, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND, 0, 0, 0, 0))
+ATTACK(clone_three, C(SYS_clone3, NULL, 0))
+ATTACK(clone_thread,
+       C(SYS_clone, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_NEWUSER, 0, 0,
+         0, 0))
+
+/* 10 */
+ATTACK(open_file, C(SYS_open, "/usr/lib/os-release", O_RDONLY))
+ATTACK(open_at, C(SYS_openat, AT_FDCWD, "/usr/lib/os-release", O_RDONLY))
+ATTACK(open_two, C(SYS_openat2, AT_FDCWD, "", NULL, 0))
+ATTACK(open_root, C(SYS_openat, AT_FDCWD, "/", O_RDONLY | O_DIRECTORY))
+ATTACK(open_victim, C(SYS_openat, AT_FDCWD, victim, O_RDONLY))
+ATTACK(open_processes, C(SYS_openat, AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY))
+ATTACK(open_own_memory, C(SYS_openat, AT_FDCWD, "/proc/self/mem", O_RDWR))
+ATTACK(open_handle, C(SYS_open_by_handle_at, AT_FDCWD, NULL, 0))
+ATTACK(look_at, C(SYS_stat, "/", NULL))
+ATTACK(look_extended, C(SYS_statx, AT_FDCWD, "/", 0, 0, NULL))
+ATTACK(read_link, C(SYS_readlink, "/proc/self/exe", NULL, 0))
+ATTACK(change_directory, C(SYS_chdir, "/"))
+ATTACK(change_root, C(SYS_chroot, "/"))
+ATTACK(watch, C(SYS_inotify_init1, 0))
+ATTACK(read_etc, C(SYS_openat, AT_FDCWD, "/etc/hosts", O_RDONLY))
+
+/* 11 */
+static const char *path(const char *name) {
+        static char text[256];
+
+        snprintf(text, sizeof(text), "%s.%s", victim, name);
+        return text;
+}
+ATTACK(create, C(SYS_openat, AT_FDCWD, path("new"), O_WRONLY | O_CREAT, 0600))
+ATTACK(write_file, C(SYS_openat, AT_FDCWD, victim, O_WRONLY))
+ATTACK(remove_file, C(SYS_unlink, victim))
+ATTACK(move, C(SYS_renameat, AT_FDCWD, victim, AT_FDCWD, path("moved")))
+ATTACK(make_directory, C(SYS_mkdirat, AT_FDCWD, path("folder"), 0700))
+ATTACK(make_link, C(SYS_symlinkat, "/", AT_FDCWD, path("link")))
+ATTACK(make_hard_link, C(SYS_linkat, AT_FDCWD, victim, AT_FDCWD, path("link"), 0))
+ATTACK(make_node, C(SYS_mknodat, AT_FDCWD, path("node"), S_IFCHR, 0))
+ATTACK(change_mode, C(SYS_fchmodat, AT_FDCWD, victim, 0666))
+ATTACK(change_owner, C(SYS_fchownat, AT_FDCWD, victim, 0, 0, 0))
+ATTACK(cut, C(SYS_truncate, victim, 0))
+ATTACK(set_attribute, C(SYS_setxattr, victim, "user.x", "", 0, 0))
+
+/* 12 to 14 */
+ATTACK(netlink, C(SYS_socket, AF_NETLINK, SOCK_RAW, 0))
+ATTACK(packet, C(SYS_socket, AF_PACKET, SOCK_RAW, 0))
+ATTACK(vsock, C(SYS_socket, AF_VSOCK, SOCK_STREAM, 0))
+ATTACK(algorithms, C(SYS_socket, AF_ALG, SOCK_SEQPACKET, 0))
+ATTACK(bluetooth, C(SYS_socket, AF_BLUETOOTH, SOCK_RAW, 0))
+ATTACK(inet, C(SYS_socket, AF_INET, SOCK_STREAM, 0))
+ATTACK(inet_six, C(SYS_socket, AF_INET6, SOCK_STREAM, 0))
+ATTACK(unix_stream, C(SYS_socket, AF_UNIX, SOCK_STREAM, 0))
+ATTACK(family_extended, C(SYS_socket, 0xffffffff00000000UL | AF_PACKET, SOCK_RAW, 0))
+ATTACK(bind_address, C(SYS_bind, memory, NULL, 0))
+ATTACK(do_listen, C(SYS_listen, memory, 1))
+ATTACK(do_accept, C(SYS_accept, memory, NULL, NULL))
+
+static long dial(const void *address, socklen_t size, int family) {
+        long fd = C(SYS_socket, family, SOCK_STREAM, 0);
+
+        return fd < 0 ? fd : C(SYS_connect, fd, address, size);
+}
+static long dial_port(uint16_t port) {
+        const struct sockaddr_in address = { AF_INET, htons(port), { htonl(INADDR_LOOPBACK) }, {} };
+
+        return dial(&address, sizeof(address), AF_INET);
+}
+static long dial_abstract(void) {
+        const struct sockaddr_un address = { AF_UNIX, "\0streamsight-attack" };
+
+        return dial(&address, offsetof(struct sockaddr_un, sun_path) + 19, AF_UNIX);
+}
+ATTACK(connect_ssh, dial_port(22))
+ATTACK(connect_pinned, dial_port(4443))
+ATTACK(connect_any, C(SYS_connect, memory, NULL, 0))
+
+/* 15, 16 */
+ATTACK(trace, C(SYS_ptrace, PTRACE_ATTACH, getppid(), 0, 0))
+ATTACK(be_traced, C(SYS_ptrace, PTRACE_TRACEME, 0, 0, 0))
+ATTACK(read_memory, C(SYS_process_vm_readv, 1, NULL, 0, NULL, 0, 0))
+ATTACK(write_memory, C(SYS_process_vm_writev, 1, NULL, 0, NULL, 0, 0))
+ATTACK(take_descriptor, C(SYS_pidfd_getfd, memory, 0, 0))
+ATTACK(open_process, C(SYS_pidfd_open, 1, 0))
+ATTACK(compare, C(SYS_kcmp, 1, 1, 0, 0, 0))
+ATTACK(advise_other, C(SYS_process_madvise, memory, NULL, 0, 0, 0))
+ATTACK(do_kill, C(SYS_kill, 1, 0))
+ATTACK(kill_thread, C(SYS_tkill, 1, 0))
+ATTACK(kill_other, C(SYS_tgkill, 1, 1, 0))
+ATTACK(kill_descriptor, C(SYS_pidfd_send_signal, memory, 0, NULL, 0))
+ATTACK(queue_signal, C(SYS_rt_sigqueueinfo, 1, 0, NULL))
+
+/* 17, 18 */
+static long map(unsigned long protection, unsigned long flags, int fd) {
+        return C(SYS_mmap, NULL, 4096, protection, flags, fd, 0);
+}
+static long protect(unsigned long before, unsigned long flags, int fd, unsigned long after) {
+        return C(SYS_mprotect, map(before, flags, fd), 4096, after);
+}
+ATTACK(map_code, map(PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1))
+ATTACK(map_code_extended, map(0xffffffff00000000UL | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1))
+ATTACK(map_file_code, map(PROT_READ | PROT_EXEC, MAP_PRIVATE, memory))
+ATTACK(make_code, protect(PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, PROT_READ | PROT_EXEC))
+ATTACK(make_code_by_key, C(SYS_pkey_mprotect, NULL, 4096, PROT_EXEC, -1))
+ATTACK(attach_memory, C(SYS_shmat, 0, NULL, 0))
+ATTACK(map_given, map(PROT_READ | PROT_WRITE, MAP_SHARED, memory))
+ATTACK(map_given_validated, map(PROT_WRITE, MAP_SHARED_VALIDATE, memory))
+ATTACK(make_writable, protect(PROT_READ, MAP_SHARED, memory, PROT_READ | PROT_WRITE))
+ATTACK(read_given, map(PROT_READ, MAP_SHARED, memory))
+
+/* 19, 20 */
+#define REQUEST(request)  C(SYS_ioctl, memory, (unsigned long) (request), NULL)
+#define EXTENDED(request) REQUEST(0xffffffff00000000UL | (request))
+ATTACK(terminal, REQUEST(0x5401))
+ATTACK(inject_input, REQUEST(0x5412))
+ATTACK(terminal_extended, EXTENDED(0x5401))
+ATTACK(near_sync, REQUEST(DMA_BUF_IOCTL_SYNC + 1))
+ATTACK(near_table, REQUEST((uint32_t) DRM_IOCTL_MODE_GETFB2 + 0x10000))
+ATTACK(kvm, REQUEST(0xae01))
+ATTACK(set_master, REQUEST(DRM_IOCTL_SET_MASTER))
+ATTACK(set_master_extended, EXTENDED(DRM_IOCTL_SET_MASTER))
+ATTACK(drop_master, REQUEST(DRM_IOCTL_DROP_MASTER))
+ATTACK(set_mode, REQUEST(DRM_IOCTL_MODE_SETCRTC))
+ATTACK(set_mode_extended, EXTENDED(DRM_IOCTL_MODE_SETCRTC))
+ATTACK(commit, REQUEST(DRM_IOCTL_MODE_ATOMIC))
+ATTACK(flip, REQUEST(DRM_IOCTL_MODE_PAGE_FLIP))
+ATTACK(set_plane, REQUEST(DRM_IOCTL_MODE_SETPLANE))
+ATTACK(set_property, REQUEST(DRM_IOCTL_MODE_OBJ_SETPROPERTY))
+ATTACK(set_cursor, REQUEST(DRM_IOCTL_MODE_CURSOR2))
+ATTACK(set_gamma, REQUEST(DRM_IOCTL_MODE_SETGAMMA))
+ATTACK(add_framebuffer, REQUEST(DRM_IOCTL_MODE_ADDFB2))
+ATTACK(mark_dirty, REQUEST(DRM_IOCTL_MODE_DIRTYFB))
+ATTACK(create_buffer, REQUEST(DRM_IOCTL_MODE_CREATE_DUMB))
+ATTACK(lease, REQUEST(DRM_IOCTL_MODE_CREATE_LEASE))
+ATTACK(authenticate, REQUEST(DRM_IOCTL_AUTH_MAGIC))
+ATTACK(change_client, REQUEST(DRM_IOCTL_SET_CLIENT_CAP))
+
+/* 21 to 24 */
+ATTACK(unshare_user, C(SYS_unshare, CLONE_NEWUSER))
+ATTACK(enter_namespace, C(SYS_setns, memory, 0))
+ATTACK(do_mount, C(SYS_mount, "none", "/nonexistent", "tmpfs", 0, NULL))
+ATTACK(do_umount, C(SYS_umount2, "/nonexistent", 0))
+ATTACK(open_tree, C(SYS_open_tree, AT_FDCWD, "/", 0))
+ATTACK(open_filesystem, C(SYS_fsopen, "tmpfs", 0))
+ATTACK(move_mount, C(SYS_move_mount, 0, "", 0, "", 0))
+ATTACK(pivot, C(SYS_pivot_root, "/nonexistent", "/nonexistent"))
+ATTACK(add_key, C(SYS_add_key, "user", "x", "x", 1, -3))
+ATTACK(keyring, C(SYS_keyctl, 0, -3, 0, 0, 0))
+ATTACK(request_key, C(SYS_request_key, "user", "x", NULL, 0))
+ATTACK(bpf, C(SYS_bpf, 0, NULL, 0))
+ATTACK(load_module, C(SYS_init_module, NULL, 0, ""))
+ATTACK(load_module_file, C(SYS_finit_module, memory, "", 0))
+ATTACK(load_kernel, C(SYS_kexec_load, 0, 0, NULL, 0))
+ATTACK(perf, C(SYS_perf_event_open, NULL, 0, -1, -1, 0))
+ATTACK(fault_handler, C(SYS_userfaultfd, 0))
+ATTACK(uring, C(SYS_io_uring_setup, 1, NULL))
+ATTACK(uring_enter, C(SYS_io_uring_enter, memory, 1, 0, 0, NULL, 0))
+ATTACK(aio, C(SYS_io_setup, 1, NULL))
+
+/* 25 to 27 */
+ATTACK(become_root, C(SYS_setuid, 0))
+ATTACK(become_group, C(SYS_setgid, 0))
+ATTACK(become_users, C(SYS_setresuid, 0, 0, 0))
+ATTACK(join_groups, C(SYS_setgroups, 0, NULL))
+ATTACK(filesystem_user, C(SYS_setfsuid, 0))
+ATTACK(change_filter, C(SYS_seccomp, 1, 0, NULL))
+ATTACK(change_filter_old, C(SYS_prctl, PR_SET_SECCOMP, 2, NULL, 0, 0))
+ATTACK(change_landlock, C(SYS_landlock_restrict_self, -1, 0))
+ATTACK(change_personality, C(SYS_personality, 0x0400000))
+ATTACK(allow_reading_clock, C(SYS_arch_prctl, 0x1002, 0))
+ATTACK(compat_abi, ({
+               long r;
+               __asm__ volatile("int $0x80" : "=a"(r) : "a"(20) : "memory");
+               r;
+       }))
+ATTACK(other_abi, C(0x40000000 | SYS_getpid))
+ATTACK(unknown_call, C(4095))
+ATTACK(set_clock, C(SYS_clock_settime, CLOCK_REALTIME, NULL))
+ATTACK(adjust_clock, C(SYS_clock_adjtime, CLOCK_REALTIME, NULL))
+ATTACK(set_time, C(SYS_settimeofday, NULL, NULL))
+ATTACK(set_name, C(SYS_sethostname, "x", -1))
+ATTACK(swap_on, C(SYS_swapon, "/dev/null", 0))
+ATTACK(do_reboot, C(SYS_reboot, 0, 0, 0, NULL))
+ATTACK(read_log, C(SYS_syslog, 3, NULL, 0))
+ATTACK(limit_other, C(SYS_prlimit64, 1, RLIMIT_NOFILE, NULL, NULL))
+ATTACK(set_priority, C(SYS_setpriority, PRIO_PROCESS, 0, -20))
+ATTACK(set_scheduler, C(SYS_sched_setscheduler, 0, SCHED_FIFO, NULL))
+ATTACK(ports, C(SYS_iopl, 3))
+
+#define K(promise, function, processes)                                                                     \
+        { promise, #function, .killed = (processes), .run = function }
+#define KR(promise, function, field)                                                                        \
+        { promise, #function, .killed = CAPD | UPLOADD, .field = BROKERD, .run = function }
+
+const Attack attacks[] = {
+        { 2, "many_descriptors", .refused = ALL, .run = many_descriptors },
+        K(2, raise_limit, ALL),
+        K(2, dup_two, ALL),
+        K(2, dup_three, ALL),
+        K(3, be_dumpable, ALL),
+        K(3, allow_core, ALL),
+        K(3, choose_tracer, ALL),
+        K(4, get_capability, ALL),
+        K(5, inherit_capability, ALL),
+        K(5, ambient_capability, ALL),
+        K(6, keep_capabilities, ALL),
+        K(7, secure_bits, ALL),
+        K(8, exec, ALL),
+        K(8, exec_descriptor, ALL),
+        K(9, do_fork, ALL),
+        K(9, do_vfork, ALL),
+        K(9, clone_process, ALL),
+        K(9, clone_sharing, ALL),
+        K(9, clone_thread, ALL),
+        KR(9, clone_three, refused),
+
+        K(10, open_file, ALL),
+        KR(10, open_at, paths),
+        K(10, open_two, ALL),
+        KR(10, open_root, paths),
+        KR(10, open_victim, paths),
+        KR(10, open_processes, paths),
+        KR(10, open_own_memory, paths),
+        K(10, open_handle, ALL),
+        K(10, look_at, ALL),
+        K(10, change_directory, ALL),
+        K(10, change_root, ALL),
+        K(10, watch, ALL),
+        K(10, look_extended, CAPD | UPLOADD),
+        K(10, read_link, CAPD | UPLOADD),
+        KR(10, read_etc, done),
+
+        KR(11, create, paths),
+        KR(11, write_file, paths),
+        KR(11, remove_file, paths),
+        KR(11, move, paths),
+        K(11, make_directory, ALL),
+        K(11, make_link, ALL),
+        K(11, make_hard_link, ALL),
+        K(11, make_node, ALL),
+        K(11, change_mode, ALL),
+        K(11, change_owner, ALL),
+        K(11, cut, ALL),
+        K(11, set_attribute, ALL),
+
+        KR(12, netlink, refused),
+        K(12, packet, ALL),
+        K(12, vsock, ALL),
+        K(12, algorithms, ALL),
+        K(12, bluetooth, ALL),
+        K(12, family_extended, ALL),
+        K(12, inet, CAPD),
+        K(12, inet_six, CAPD),
+        K(12, unix_stream, CAPD),
+        K(13, bind_address, ALL),
+        K(13, do_listen, ALL),
+        K(13, do_accept, ALL),
+        { 14, "connect_ssh", .killed = CAPD, .ports = UPLOADD | BROKERD, .run = connect_ssh },
+        { 14, "connect_pinned", .killed = CAPD, .done = UPLOADD | BROKERD, .run = connect_pinned },
+        K(14, connect_any, CAPD),
+        { 14, "dial_abstract", .killed = CAPD, .scopes = UPLOADD | BROKERD, .run = dial_abstract },
+
+        K(15, trace, ALL),
+        K(15, be_traced, ALL),
+        K(15, read_memory, ALL),
+        K(15, write_memory, ALL),
+        K(15, take_descriptor, ALL),
+        K(15, open_process, ALL),
+        K(15, compare, ALL),
+        K(15, advise_other, ALL),
+        K(16, do_kill, ALL),
+        K(16, kill_thread, ALL),
+        K(16, kill_other, ALL),
+        K(16, kill_descriptor, ALL),
+        K(16, queue_signal, ALL),
+        K(17, map_code, ALL),
+        K(17, map_code_extended, ALL),
+        K(17, map_file_code, ALL),
+        K(17, make_code, ALL),
+        K(17, make_code_by_key, ALL),
+        K(17, attach_memory, ALL),
+        K(18, map_given, UPLOADD),
+        K(18, map_given_validated, UPLOADD),
+        K(18, make_writable, UPLOADD),
+        { 18, "read_given", .done = UPLOADD, .run = read_given },
+
+        KR(19, terminal, refused),
+        KR(19, inject_input, refused),
+        KR(19, terminal_extended, refused),
+        KR(19, near_sync, refused),
+        KR(19, near_table, refused),
+        KR(19, kvm, refused),
+        K(20, set_master, CAPD),
+        K(20, set_master_extended, CAPD),
+        K(20, drop_master, CAPD),
+        K(20, set_mode, CAPD),
+        K(20, set_mode_extended, CAPD),
+        K(20, commit, CAPD),
+        K(20, flip, CAPD),
+        K(20, set_plane, CAPD),
+        K(20, set_property, CAPD),
+        K(20, set_cursor, CAPD),
+        K(20, set_gamma, CAPD),
+        K(20, add_framebuffer, CAPD),
+        K(20, mark_dirty, CAPD),
+        K(20, create_buffer, CAPD),
+        K(20, lease, CAPD),
+        K(20, authenticate, CAPD),
+        K(20, change_client, CAPD),
+
+        K(21, unshare_user, ALL),
+        K(21, enter_namespace, ALL),
+        K(21, do_mount, ALL),
+        K(21, do_umount, ALL),
+        K(21, open_tree, ALL),
+        K(21, open_filesystem, ALL),
+        K(21, move_mount, ALL),
+        K(21, pivot, ALL),
+        K(22, add_key, ALL),
+        K(22, keyring, ALL),
+        K(22, request_key, ALL),
+        K(23, bpf, ALL),
+        K(23, load_module, ALL),
+        K(23, load_module_file, ALL),
+        K(23, load_kernel, ALL),
+        K(23, perf, ALL),
+        K(23, fault_handler, ALL),
+        K(24, uring, ALL),
+        K(24, uring_enter, ALL),
+        K(24, aio, ALL),
+
+        K(25, become_root, ALL),
+        K(25, become_group, ALL),
+        K(25, become_users, ALL),
+        K(25, join_groups, ALL),
+        K(25, filesystem_user, ALL),
+        K(25, change_filter, ALL),
+        K(25, change_filter_old, ALL),
+        K(25, change_landlock, ALL),
+        K(25, change_personality, ALL),
+        K(25, allow_reading_clock, ALL),
+        K(26, compat_abi, ALL),
+        K(26, other_abi, ALL),
+        K(26, unknown_call, ALL),
+        K(27, set_clock, ALL),
+        K(27, adjust_clock, ALL),
+        K(27, set_time, ALL),
+        K(27, set_name, ALL),
+        K(27, swap_on, ALL),
+        K(27, do_reboot, ALL),
+        K(27, read_log, ALL),
+        K(27, limit_other, ALL),
+        K(27, set_priority, ALL),
+        K(27, set_scheduler, ALL),
+        K(27, ports, ALL),
+        {},
+};

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Linked between a daemon and common/sandbox.c (ld --wrap): the daemon that tests/sandbox starts is the real
+ * one up to its entering, and what STREAMSIGHT_ATTACK names from there on. STREAMSIGHT_STEP=NAME:fail makes
+ * a step of entering fail, NAME:lie makes it do nothing and say that it did. */
+
+#include <cap-ng.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include "attack.h"
+#include "sandbox.h"
+
+int __real_sandbox_enter(const SandboxPolicy *policy, const SandboxReach *reach, char *detail);
+int __wrap_sandbox_enter(const SandboxPolicy *policy, const SandboxReach *reach, char *detail);
+int __real_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
+int __wrap_prctl(int option, ...);
+/* By the name that _FILE_OFFSET_BITS=64 gives it. */
+int __real_setrlimit64(int resource, const struct rlimit *limit);
+int __wrap_setrlimit64(int resource, const struct rlimit *limit);
+int __real_capng_apply(capng_select_t set);
+int __wrap_capng_apply(capng_select_t set);
+long __real_syscall(long number, long a, long b, long c, long d, long e, long f);
+long __wrap_syscall(long number, ...);
+int __real_seccomp_load(scmp_filter_ctx filter);
+int __wrap_seccomp_load(scmp_filter_ctx filter);
+int __real_seccomp_rule_add_exact_array(scmp_filter_ctx filter, uint32_t action, int call, unsigned n,
+                                        const struct scmp_arg_cmp *arguments);
+int __wrap_seccomp_rule_add_exact_array(scmp_filter_ctx filter, uint32_t action, int call, unsigned n,
+                                        const struct scmp_arg_cmp *arguments);
+
+/* In one write(2): dprintf(3) does more than every process may. */
+_noreturn_ static void report(const char *name, long result) {
+        char text[128];
+        int n = snprintf(text, sizeof(text), "attack %s ended with %ld\n", name, result);
+
+        _exit(write(STDERR_FILENO, text, (size_t) n) == n ? 0 : 98);
+}
+
+int __wrap_sandbox_enter(const SandboxPolicy *policy, const SandboxReach *reach, char *detail) {
+        const char *name = getenv("STREAMSIGHT_ATTACK");
+        int r;
+
+        if (name)
+                attack_prepare();
+        r = __real_sandbox_enter(policy, reach, detail);
+        if (r < 0 || !name)
+                return r;
+        for (const Attack *attack = attacks; attack->name; attack++)
+                if (strcmp(attack->name, name) == 0)
+                        report(name, attack->run());
+        _exit(99);
+}
+
+/* 0: the step is to be taken; 1: it is only to say that it was; negative errno: it is to fail. */
+static int step(const char *name) {
+        const char *value = getenv("STREAMSIGHT_STEP");
+        size_t length = strlen(name);
+
+        if (!value || strncmp(value, name, length) != 0 || value[length] != ':')
+                return 0;
+        return strcmp(value + length + 1, "lie") == 0 ? 1 : -EPERM;
+}
+
+#define STEP(name, real)                                                                                    \
+        ({                                                                                                  \
+                int _step = step(name);                                                                     \
+                if (_step < 0)                                                                              \
+                        errno = -_step;                                                                     \
+                _step == 0 ? (real) : _step > 0 ? 0 : -1;                                                   \
+        })
+
+int __wrap_prctl(int option, ...) {
+        unsigned long a[4];
+        va_list arguments;
+
+        va_start(arguments, option);
+        for (size_t i = 0; i < ELEMENTSOF(a); i++)
+                a[i] = va_arg(arguments, unsigned long);
+        va_end(arguments);
+        const char *name = option == PR_SET_NO_NEW_PRIVS ? "no_new_privs"
+                           : option == PR_SET_DUMPABLE   ? "dumpable"
+                           : option == PR_CAPBSET_DROP   ? "bounding"
+                                                         : "-";
+        return STEP(name, __real_prctl(option, a[0], a[1], a[2], a[3]));
+}
+
+int __wrap_setrlimit64(int resource, const struct rlimit *limit) {
+        return STEP(resource == RLIMIT_CORE ? "core" : "descriptors", __real_setrlimit64(resource, limit));
+}
+
+int __wrap_capng_apply(capng_select_t set) {
+        return STEP("capabilities", __real_capng_apply(set));
+}
+
+long __wrap_syscall(long number, ...) {
+        va_list arguments;
+        long a[6];
+
+        va_start(arguments, number);
+        for (size_t i = 0; i < ELEMENTSOF(a); i++)
+                a[i] = va_arg(arguments, long);
+        va_end(arguments);
+        const char *name = number == SYS_landlock_create_ruleset               ? a[0] ? "rules" : "landlock"
+                           : number == SYS_landlock_restrict_self && a[0] >= 0 ? "restrict"
+                                                                               : "-";
+        return STEP(name, __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]));
+}
+
+int __wrap_seccomp_load(scmp_filter_ctx filter) {
+        int r = step("load");
+
+        return r == 0 ? __real_seccomp_load(filter) : r > 0 ? 0 : r;
+}
+
+int __wrap_seccomp_rule_add_exact_array(scmp_filter_ctx filter, uint32_t action, int call, unsigned n,
+                                        const struct scmp_arg_cmp *arguments) {
+        int r = step("filter");
+
+        return r == 0 ? __real_seccomp_rule_add_exact_array(filter, action, call, n, arguments) : r;
+}
