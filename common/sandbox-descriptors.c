@@ -18,10 +18,11 @@ static int socket_option(int fd, int option) {
 }
 
 static const char *socket_family(int family) {
-        return family == AF_UNIX    ? "unix"
-               : family == AF_INET  ? "inet"
-               : family == AF_INET6 ? "inet6"
-                                    : "other";
+        return family == AF_UNIX      ? "unix"
+               : family == AF_INET    ? "inet"
+               : family == AF_INET6   ? "inet6"
+               : family == AF_NETLINK ? "netlink"
+                                      : "other";
 }
 
 static const char *socket_type(int type) {
