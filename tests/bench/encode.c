@@ -9,6 +9,7 @@
 
 #include <getopt.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,6 +89,11 @@ read_pass(const uint32_t *pixels, size_t n) {
                 sum |= pixels[i];
         __asm__ volatile("" : : "r"(sum));
         return thread_time() - start;
+}
+
+static size_t allocated(void) {
+        struct mallinfo2 info = mallinfo2();
+        return info.uordblks + info.hblkhd;
 }
 
 static double squared_error(const uint32_t *pixels, const SegmentCanvas *canvas) {
@@ -170,6 +176,7 @@ typedef struct Bench {
         uint64_t n_wrong;   /* frames not as the reference */
         Cost unchanged, changed, key;
         uint64_t n_frames, full_time, read_time;
+        size_t memory; /* of the encoder at the end, without the segment */
         double error;
 } Bench;
 
@@ -284,8 +291,8 @@ static void print(const Bench *bench) {
                        (double) bench->read_time / n / 1e6);
                 return;
         }
-        printf("{\"frames\": %" PRIu64 ", \"skipped\": %" PRIu64 ", \"bytes\": %zu, ", bench->n_frames,
-               bench->n_skipped, bench->writer.buffer.size);
+        printf("{\"frames\": %" PRIu64 ", \"skipped\": %" PRIu64 ", \"bytes\": %zu, \"memory\": %zu, ",
+               bench->n_frames, bench->n_skipped, bench->writer.buffer.size, bench->memory);
         if (bench->options.compare)
                 printf("\"frames_not_as_reference\": %" PRIu64 ", \"psnr_rgb\": %.2f, ", bench->n_wrong,
                        psnr(bench->error, (double) bench->options.width * bench->options.height * 3 * n));
@@ -322,6 +329,7 @@ static int bench_run(Bench *bench) {
         }
         const RateLimits limits = { 1000000 / options->fps, options->bytes_per_minute,
                                     options->cpu_ms_per_second };
+        size_t before = allocated();
         rate_init(&bench->rate, &limits, 0);
         bench->rate_written.interval = limits.interval;
         r = encoder_new(&bench->encoder, options->quality);
@@ -344,6 +352,9 @@ static int bench_run(Bench *bench) {
                 r = segment_writer_output(&bench->writer, &output);
         while (r >= 0 && fread(pixels, 1, size, stdin) == size)
                 r = bench_frame(bench, pixels);
+        if (!options->compare)
+                bench->memory = allocated() - before - bench->writer.buffer.capacity -
+                                bench->writer.entries.capacity - bench->canvas.stride * bench->canvas.height;
         if (r >= 0)
                 r = segment_writer_finish(&bench->writer, bench->n_frames * 1000000 / options->fps);
         if (r >= 0 && options->path && !write_file(options->path, &bench->writer.buffer))

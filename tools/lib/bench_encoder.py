@@ -114,7 +114,7 @@ def encode_likeness(trace, frames, options):
 
 def measure(trace, options, folder, progress):
     long = SEGMENT_SECONDS * FPS
-    result = {"name": trace.name, "frames": trace.frames}
+    result = {"name": trace.name, "frames": trace.frames, "frame_bytes": trace.width * trace.height * 4}
     with progress.step(f"{trace.name}: the encoder"):
         result["encoder"] = encode(trace, trace.frames, options)
         result["reference"] = encode(trace, trace.frames, options, "--reference")
@@ -161,6 +161,7 @@ COLUMNS = (
     ("all new ÷", lambda r: f"{r['ratios']['cpu_key']:.2f}"),
     ("unchanged, reads", lambda r: f"{r['ratios']['reads']:.2f}" if r["ratios"]["reads"] else "–"),
     ("÷ ultrafast", lambda r: f"{r['ratios']['cpu_x264']:.2f}"),
+    ("memory, frames + MiB", lambda r: f"3 + {(r['encoder']['memory'] - 3 * r['frame_bytes']) / 2**20:.1f}"),
     ("wrong frames", lambda r: str(r["likeness"]["frames_not_as_reference"])),
 )
 
@@ -172,8 +173,9 @@ def print_table(results):
         print("  ".join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths))))
     print(f"\nx264: veryfast, crf 23, g = 10 s, 4:2:0, for bytes, PSNR and SSIM; ultrafast, one thread, without colour "
           f"conversion, for time.\n“… {SEGMENT_SECONDS} s”: bytes when both repeat the trace up to a segment's length. "
-          "CPU of the thread, everything included.\n“Wrong frames”: not pixel-equal to a full-frame JPEG's tiles and the "
-          "shifted source.")
+          "CPU of the thread, everything included.\n"
+          "Memory: what the encoder holds for one output; it may be 3 frames + 32 MiB.\n“Wrong frames”: not pixel-equal to a full-frame "
+          "JPEG's tiles and the shifted source.")
 
 
 def main():
