@@ -26,8 +26,9 @@
 #include <time.h>
 #include <unistd.h>
 
-static int memory = -1;    /* a memfd, as capd passes one */
-static const char *victim; /* a file that everybody may change, in a folder likewise */
+static int memory = -1;      /* a memfd, as capd passes one */
+static const char *abstract; /* the name of a Unix socket that listens */
+static const char *victim;   /* a file that everybody may change, in a folder likewise */
 
 void attack_prepare(void) {
         /* Opened by the copy itself: replaces stdin, which is no descriptor of the table's. */
@@ -36,6 +37,7 @@ void attack_prepare(void) {
                 abort();
         close(memory);
         memory = STDIN_FILENO;
+        abstract = getenv("STREAMSIGHT_ABSTRACT") ?: "";
         victim = getenv("STREAMSIGHT_VICTIM") ?: "/nonexistent";
 }
 
@@ -153,9 +155,11 @@ static long dial_port(uint16_t port) {
         return dial(&address, sizeof(address), AF_INET);
 }
 static long dial_abstract(void) {
-        const struct sockaddr_un address = { AF_UNIX, "\0streamsight-attack" };
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
 
-        return dial(&address, offsetof(struct sockaddr_un, sun_path) + 19, AF_UNIX);
+        strncpy(address.sun_path + 1, abstract, sizeof(address.sun_path) - 2);
+        return dial(&address, (socklen_t) (offsetof(struct sockaddr_un, sun_path) + 1 + strlen(abstract)),
+                    AF_UNIX);
 }
 ATTACK(connect_ssh, dial_port(22))
 ATTACK(connect_pinned, dial_port(4443))

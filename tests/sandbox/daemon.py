@@ -69,7 +69,7 @@ class Place:
         self._bus.wait_until(lambda: (self.dir / "bus").exists(), "listened")
         # Somebody to connect to where only Landlock could forbid it.
         self._abstract = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._abstract.bind("\0streamsight-attack")
+        self._abstract.bind("\0" + self.dir.name)
         self._abstract.listen(64)
 
     def __enter__(self):
@@ -118,7 +118,7 @@ class Place:
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=fds,
             env={"PATH": os.environ["PATH"], "LISTEN_FDS": str(len(passed)), "LISTEN_FDNAMES": ":".join(passed),
                  "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.dir}/bus", "STATE_DIRECTORY": str(self.state),
-                 "STREAMSIGHT_VICTIM": str(self.victim), **environment})
+                 "STREAMSIGHT_VICTIM": str(self.victim), "STREAMSIGHT_ABSTRACT": self.dir.name, **environment})
         started.log = lambda: pathlib.Path(log.name).read_text(errors="replace")
         return started
 
