@@ -184,6 +184,7 @@ def test_the_stored_hash_is_no_password(attack, sql, victim):
 def test_guessing_is_as_slow_as_for_anybody(attack, sql, victim):
     guess = f"SELECT outcome, retry_after FROM api.login_password('{victim.email}', '\\x{'07' * 64}', '{TOKEN}', NULL, NULL, NULL, NULL)"
     assert [attack(guess) for _ in range(5)] == ["refused|0"] * 4 + ["refused|5"]
+    sql("UPDATE streamsight.login_failure SET locked_until = now() + interval '1 h'")  # not to depend on being fast
     assert attack(guess).startswith("locked|")
     sql("DELETE FROM streamsight.login_failure")
 

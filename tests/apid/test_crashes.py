@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from services.apid import Apid
+from services.people import token_of
 from services.postgres import Postgres
 from services.redis import Redis
 
@@ -79,9 +80,21 @@ def look(apid, user, acknowledged, viewed, stop):
             viewed.append(listing.json()["segments"][0]["id"])
         elif user.recovery_codes:
             try:
-                user.log_in(user.recovery_codes.pop())
-            except (AssertionError, requests.ConnectionError):
-                time.sleep(0.2)  # it is down; the code may be used up
+                log_in_again(user)
+            except requests.ConnectionError:
+                time.sleep(0.2)
+
+
+def log_in_again(user):
+    answer = user.begin()
+    if answer.status_code == 200:
+        answer = user.post("/v1/auth/totp", {"challenge": answer.json()["challenge"], "code": user.recovery_codes[0]})
+        if answer.status_code in (200, 401):  # 401: it was used up by a login whose answer was lost
+            user.recovery_codes.pop(0)
+        if answer.status_code == 200:
+            user.token = token_of(answer)
+            return
+    time.sleep(0.2)
 
 
 def wait_for(acknowledged, more):

@@ -247,7 +247,7 @@ QUERY_TEXT = TEXT.filter(bool)
 
 @pytest.mark.parametrize("method, path, operation", of_kind("session", own_session=False) + of_kind("device") + [
     parameter for parameter in of_kind("none") if "token" not in parameter.values[1]])
-@settings(max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_whatever_is_sent_gets_an_answer_of_the_file(api, foreign, fuzzed_device, method, path, operation, data):
     values = {}
