@@ -152,6 +152,55 @@ def test_a_flip_while_the_frame_is_read_is_noticed(capd, painter):
     assert frame.sequence == 1
 
 
+def test_uploadd_is_told_when_displays_change(capd, painter):
+    session = capd.session()
+    painter.off()
+    capd.rescan(cards=False)
+    assert session.ask("hear")["n"] == "0"
+    painter.show(8)
+    capd.rescan(cards=False)
+    assert session.ask("hear")["n"] == "2"
+
+
+def test_cards_that_change_are_opened_anew(capd, painter):
+    capd.probe("outputs")
+    pid = capd.pid()
+    capd.rescan(cards=True, time=1)  # it opened them later than that
+    assert capd.probe("outputs")[0].n == 2
+    assert capd.pid() == pid
+    capd.rescan(cards=True, time=10**18)
+    capd.grant()
+    assert capd.next().kind == "frame"
+    assert capd.pid() != pid
+    assert capd.vm.run("systemctl show -P Result streamsight-capd", check=True).output.strip() == b"success"
+
+
+def test_a_card_that_goes_and_comes_back(capd):
+    driver = "/sys/bus/virtio/drivers/virtio_gpu"
+    device = capd.vm.run(f"cd {driver} && ls -d virtio[0-9]*", check=True).output.decode().strip()
+    with Painter(capd.vm, n=7):
+        capd.grant()
+        assert capd.next().kind == "frame"
+    pid = capd.pid()
+    capd.vm.run(f"echo {device} > {driver}/unbind", timeout=120, check=True)
+    capd.probe("outputs")  # by this it notices, and ends
+    capd.grant()
+    assert capd.pid() != pid
+    assert capd.next().reason == UNPLUGGED
+    assert capd.probe("status", CONTROL)[0].n_cards == 0
+    pid = capd.pid()
+    capd.vm.run(f"echo {device} > {driver}/bind && udevadm settle", timeout=120, check=True)
+    assert capd.probe("outputs")[0].n == 0
+    capd.rescan(cards=True, time=10**18)
+    with Painter(capd.vm, n=9):
+        capd.grant()
+        assert_shows(capd.picture()[1], 9, 0)
+    assert capd.pid() != pid
+    # no restart was a failure, and none came unasked
+    assert "Failed" not in capd.journal()
+    assert int(capd.vm.run("systemctl show -P NRestarts streamsight-capd", check=True).output) == 2
+
+
 def test_outputs_that_never_were(capd, painter):
     capd.grant()
     assert capd.next(5).reason == UNPLUGGED
