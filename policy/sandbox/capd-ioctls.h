@@ -26,6 +26,5 @@ static const SandboxIoctl capd_ioctls[] = {
         IOCTL(PRIME_HANDLE_TO_FD, "that memory as a dma-buf, for uploadd"),
         IOCTL(MODE_MAP_DUMB, "where it can be mapped to be copied, if it is not to be had as a dma-buf"),
         IOCTL(GEM_CLOSE, "gives a handle back"),
-        IOCTL(CRTC_QUEUE_SEQUENCE, "waits for the display to begin a new picture"),
 #undef IOCTL
 };
