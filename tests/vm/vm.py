@@ -87,10 +87,7 @@ class Vm:
         fcntl.flock(self._image_lock, fcntl.LOCK_SH)  # `image` does not prune it now
         try:
             if self._use_snapshot:
-                snapshot = self._snapshot()
-                self._launch(snapshot / "disk.qcow2", "qcow2", ["-incoming", f"exec:cat {shlex.quote(str(snapshot))}/state"])
-                self._connect(RESTORE_TIMEOUT)
-                self._wake()
+                self._restore(self._snapshot())
             else:
                 self._boot()
         except BaseException:
@@ -117,6 +114,11 @@ class Vm:
         if state != b"running":
             failed = self.run("systemctl --failed --no-legend --plain").output.decode(errors="replace")
             print(f"vm: the guest is {state.decode()}:\n{failed}", file=sys.stderr)
+
+    def _restore(self, snapshot):
+        self._launch(snapshot / "disk.qcow2", "qcow2", ["-incoming", f"exec:cat {shlex.quote(str(snapshot))}/state"])
+        self._connect(RESTORE_TIMEOUT)
+        self._wake()
 
     def _machine_arguments(self):
         """All that a snapshot depends on."""
@@ -201,14 +203,30 @@ class Vm:
             return snapshot
         with open(self.image_dir / "snapshot.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not snapshot.exists():
-                self._make_snapshot(snapshot)
+            for attempt in range(1, 4):
+                if snapshot.exists():
+                    break
+                directory = snapshot.with_name(f"tmp.{snapshot.name}")
+                self._make_snapshot(directory)
+                # One in hundreds, made on a busy host, never answered once restored, and would fail every run to come
+                trial = Vm(self.image_dir, directory / "trial", gpu=self._gpu, outputs=self._outputs,
+                           memory=self._memory, cpus=self._cpus)
+                try:
+                    trial._restore(directory)
+                except (VmError, GuestError, CommandFailed):
+                    if attempt == 3:
+                        raise
+                    print("vm: the snapshot does not answer, making another", file=sys.stderr)
+                    continue
+                finally:
+                    trial.quit()
+                shutil.rmtree(directory / "trial")
+                directory.rename(snapshot)
         return snapshot
 
-    def _make_snapshot(self, snapshot):
+    def _make_snapshot(self, directory):
         started = time.monotonic()
         print(f"vm: booting once for a snapshot (gpu {self._gpu}, {self._outputs} output(s))", file=sys.stderr)
-        directory = snapshot.with_name(f"tmp.{snapshot.name}")
         shutil.rmtree(directory, ignore_errors=True)
         vm = Vm(self.image_dir, directory, gpu=self._gpu, outputs=self._outputs, memory=self._memory, cpus=self._cpus,
                 snapshot=False)
@@ -228,7 +246,6 @@ class Vm:
             end = time.monotonic() + 30
             while vm._process.running() and time.monotonic() < end:
                 time.sleep(0.02)
-        directory.rename(snapshot)
         print(f"vm: booted in {booted - started:.1f} s, saved in {time.monotonic() - booted:.1f} s", file=sys.stderr)
 
     def savevm(self, name):
