@@ -57,7 +57,8 @@ class Reference:
 
     def apply(self, payload, source, quantisations):
         """One frame; Unequal if what it draws does not come from the source."""
-        shown, came = self.shown.copy(), None if self.source is None else self.source.copy()
+        key = payload[4] & 1  # it draws every tile itself
+        shown, came = self.shown.copy(), None if self.source is None or key else self.source.copy()
         whole, across, rough = {}, -(-source.shape[1] // 64), self.coarse.copy()
         drawn = numpy.zeros(source.shape[:2], bool)
         for kind, body in _operations(payload):

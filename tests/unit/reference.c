@@ -75,24 +75,26 @@ uint8_t *reference_jpeg(const uint32_t *pixels, uint32_t width, uint32_t height,
 }
 
 void reference_init(Reference *reference, uint32_t width, uint32_t height) {
-        size_t size = (size_t) width * height * 4;
-        *reference = (Reference){ width, height, allocate(size), allocate(size), {} };
+        size_t n = (size_t) width * height;
+
+        *reference = (Reference){ width, height, allocate(n * 4), allocate(n * 4), {} };
+        memset(reference->came, 0xff, n * 4);
 }
 
 void reference_done(Reference *reference) {
         free(reference->pixels);
-        free(reference->source);
+        free(reference->came);
         *reference = (Reference){};
 }
 
-/* Every pixel at its own: slow and plain. */
-static const char *apply_moves(Reference *reference, const uint32_t *source,
-                               const SegmentOperation *operation) {
+/* Every pixel at its own: slow and plain. All are taken from the picture before the frame. */
+static void apply_moves(Reference *reference, const SegmentOperation *operation) {
         size_t size = (size_t) reference->width * reference->height * 4;
         uint8_t *before = allocate(size);
-        const char *why = NULL;
+        uint32_t *came = allocate(size);
 
         memcpy(before, reference->pixels, size);
+        memcpy(came, reference->came, size);
         for (uint32_t i = 0; i < operation->n_runs; i++) {
                 SegmentMove move = segment_operation_move(operation, i);
                 for (uint32_t y = 0; y < move.height; y++)
@@ -100,56 +102,79 @@ static const char *apply_moves(Reference *reference, const uint32_t *source,
                                 size_t to = (size_t) (move.y + y) * reference->width + move.x + x;
                                 size_t from = (size_t) (move.from_y + y) * reference->width + move.from_x +
                                               x;
-                                if ((source[to] ^ reference->source[from]) & 0xffffff)
-                                        why = "a pixel is moved to where it is not";
                                 memcpy(reference->pixels + to * 4, before + from * 4, 4);
+                                reference->came[to] = came[from];
                         }
         }
         free(before);
-        return why;
+        free(came);
 }
 
-static void apply_tiles(Reference *reference, const uint8_t *whole, uint32_t first, uint32_t count) {
+static void apply_tiles(Reference *reference, const uint32_t *source, const uint8_t *whole, uint32_t first,
+                        uint32_t count) {
         uint32_t across = segment_tiles_across(reference->width);
 
         for (uint32_t tile = first; tile < first + count; tile++)
                 for (uint32_t y = tile / across * 8; y < tile / across * 8 + 8 && y < reference->height; y++)
                         for (uint32_t x = tile % across * 64;
-                             x < tile % across * 64 + 64 && x < reference->width; x++)
-                                memcpy(reference->pixels + ((size_t) y * reference->width + x) * 4,
-                                       whole + ((size_t) y * reference->width + x) * 4, 4);
+                             x < tile % across * 64 + 64 && x < reference->width; x++) {
+                                size_t at = (size_t) y * reference->width + x;
+                                memcpy(reference->pixels + at * 4, whole + at * 4, 4);
+                                reference->came[at] = source[at] & 0xffffff;
+                        }
+}
+
+/* How the coarse and the other tiles of a frame look, each made when it is first needed. */
+typedef struct Whole {
+        uint8_t *full, *coarse;
+} Whole;
+
+static const uint8_t *whole_of(Whole *whole, const Reference *reference, const uint32_t *source,
+                               const SegmentTables *tables, bool coarse) {
+        uint8_t **pixels = coarse ? &whole->coarse : &whole->full;
+
+        if (!*pixels)
+                *pixels = reference_jpeg(source, reference->width, reference->height,
+                                         coarse ? &reference->coarse : tables);
+        return *pixels;
+}
+
+static void apply(Reference *reference, const uint32_t *source, const SegmentTables *tables,
+                  const SegmentOperation *operation, Whole *whole) {
+        if (operation->kind == SEGMENT_OPERATION_MOVE) {
+                apply_moves(reference, operation);
+                return;
+        }
+        const uint8_t *pixels = whole_of(whole, reference, source, tables,
+                                         operation->kind == SEGMENT_OPERATION_COARSE);
+        for (uint32_t i = 0; i < operation->n_runs; i++)
+                if (operation->kind == SEGMENT_OPERATION_REF) {
+                        SegmentRefRun run = segment_operation_ref_run(operation, i);
+                        apply_tiles(reference, source, pixels, run.first, run.count);
+                } else {
+                        SegmentRun run = segment_operation_run(operation, i);
+                        apply_tiles(reference, source, pixels, run.first, run.count);
+                }
 }
 
 const char *reference_frame(Reference *reference, const uint32_t *source, const SegmentTables *tables,
                             const SegmentFrame *frame) {
-        uint8_t *whole = reference_jpeg(source, reference->width, reference->height, tables), *coarse = NULL;
+        size_t n = (size_t) reference->width * reference->height, position = 0;
         SegmentOperation operation;
-        const char *why = NULL;
-        size_t position = 0;
+        Whole whole = {};
 
+        if (frame->flags & SEGMENT_FRAME_KEY)
+                memset(reference->came, 0xff, n * 4); /* it draws every tile itself */
         while (segment_frame_next(frame, &position, &operation) > 0)
-                for (uint32_t i = 0; i < operation.n_runs; i++)
-                        if (operation.kind == SEGMENT_OPERATION_MOVE) {
-                                const char *wrong =
-                                                i == 0 ? apply_moves(reference, source, &operation) : NULL;
-                                why = wrong ? wrong : why;
-                        } else if (operation.kind == SEGMENT_OPERATION_COARSE) {
-                                SegmentRun run = segment_operation_run(&operation, i);
-                                if (!coarse)
-                                        coarse = reference_jpeg(source, reference->width, reference->height,
-                                                                &reference->coarse);
-                                apply_tiles(reference, coarse, run.first, run.count);
-                        } else if (operation.kind == SEGMENT_OPERATION_NEW) {
-                                SegmentRun run = segment_operation_run(&operation, i);
-                                apply_tiles(reference, whole, run.first, run.count);
-                        } else {
-                                SegmentRefRun run = segment_operation_ref_run(&operation, i);
-                                apply_tiles(reference, whole, run.first, run.count);
-                        }
-        free(whole);
-        free(coarse);
-        memcpy(reference->source, source, (size_t) reference->width * reference->height * 4);
-        return why;
+                apply(reference, source, tables, &operation, &whole);
+        free(whole.full);
+        free(whole.coarse);
+        for (size_t i = 0; i < n; i++)
+                if (reference->came[i] == REFERENCE_NONE)
+                        return "a pixel was never drawn";
+                else if (reference->came[i] != (source[i] & 0xffffff))
+                        return "a change was missed, or moved to where it is not";
+        return NULL;
 }
 
 bool reference_equal(const Reference *reference, const SegmentCanvas *canvas) {
