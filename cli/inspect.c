@@ -17,7 +17,7 @@ static const char *gap_reason(uint32_t reason) {
         static const char *const names[] = {
                 [SEGMENT_GAP_NO_GRANT] = "no permission to record",
                 [SEGMENT_GAP_OFF] = "display off",
-                [SEGMENT_GAP_VT_AWAY] = "another virtual terminal",
+                [SEGMENT_GAP_UNFINISHED] = "graphics hardware does not finish drawing",
                 [SEGMENT_GAP_UNPLUGGED] = "unplugged",
                 [SEGMENT_GAP_UNDECODABLE] = "framebuffer cannot be read",
                 [SEGMENT_GAP_OVERLOAD] = "overload",

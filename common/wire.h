@@ -199,11 +199,11 @@ struct wire_frame_confirmed {
 
 enum wire_reason {
         WIRE_REASON_NONE = 0,
-        WIRE_REASON_NO_GRANT = 1,  /* none, expired, or not for this output */
-        WIRE_REASON_TOO_SOON = 2,  /* see not_before */
-        WIRE_REASON_OFF = 3,       /* CRTC inactive or display asleep, or no framebuffer on it */
-        WIRE_REASON_VT_AWAY = 4,   /* the session that showed it is not in the foreground */
-        WIRE_REASON_UNPLUGGED = 5, /* no such output, or its card is gone */
+        WIRE_REASON_NO_GRANT = 1,   /* none, expired, or not for this output */
+        WIRE_REASON_TOO_SOON = 2,   /* see not_before */
+        WIRE_REASON_OFF = 3,        /* CRTC inactive or display asleep, or no framebuffer on it */
+        WIRE_REASON_UNFINISHED = 4, /* rendering into it does not end: for uploadd to find, which waits */
+        WIRE_REASON_UNPLUGGED = 5,  /* no such output, or its card is gone */
         WIRE_REASON_UNDECODABLE =
                         6, /* a format, modifier or memory that cannot be read: see format, modifier */
         _WIRE_REASON_MAX,

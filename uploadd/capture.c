@@ -13,6 +13,7 @@
 
 #define OUTPUTS_INTERVAL UINT64_C(5000000) /* µs between looks for a new display */
 #define ANSWER_TIMEOUT   UINT64_C(5000000)
+#define UNFINISHED_AFTER UINT64_C(1000000) /* of waiting for rendering, each time in vain */
 #define OUTPUT_IDS       64U
 
 /* What is known of an output's id. Times are CLOCK_BOOTTIME in µs. */
@@ -25,6 +26,7 @@ typedef struct CaptureOutput {
         FrameProblem drawing;
         uint64_t not_before;
         uint64_t identity; /* of the last frame */
+        uint64_t late;     /* since when rendering has not been done in time, 0: it was */
         char problem[160]; /* "" if its last frame could be recorded */
 } CaptureOutput;
 
@@ -48,7 +50,9 @@ static const struct {
 } reasons[] = {
         [WIRE_REASON_NO_GRANT] = { SEGMENT_GAP_NO_GRANT, "" },
         [WIRE_REASON_OFF] = { SEGMENT_GAP_OFF, "" },
-        [WIRE_REASON_VT_AWAY] = { SEGMENT_GAP_VT_AWAY, "" },
+        [WIRE_REASON_UNFINISHED] = { SEGMENT_GAP_UNFINISHED,
+                                     "its graphics card has not finished drawing the picture for more than a "
+                                     "second; see the kernel's log" },
         [WIRE_REASON_UNPLUGGED] = { SEGMENT_GAP_UNPLUGGED, "" },
         [WIRE_REASON_UNDECODABLE] = { SEGMENT_GAP_UNDECODABLE,
                                       "its framebuffer cannot be read; see the journal of streamsight-capd" },
@@ -161,7 +165,7 @@ static int on_timer(sd_event_source *source _unused_, uint64_t scheduled, void *
 
 void capture_start(Capture *capture) {
         for (uint32_t id = 0; id < OUTPUT_IDS; id++) {
-                capture->ids[id].not_before = 0;
+                capture->ids[id].not_before = capture->ids[id].late = 0;
                 /* It was drawn for the recording before. */
                 capture->ids[id].frame = (DrawnFrame){};
         }
@@ -251,6 +255,29 @@ static void set_reason(Capture *capture, uint32_t reason, uint32_t format, uint6
         capture->modifier = modifier;
 }
 
+/* There is no picture now. */
+static void no_frame(Capture *capture, uint32_t id, const struct wire_frame_none *none) {
+        char text[160];
+
+        recording_gap(capture->uploadd, id, reasons[none->reason].gap, none->format, none->modifier);
+        set_reason(capture, none->reason, none->format, none->modifier);
+        none_text(none, text, sizeof(text));
+        set_problem(capture, capture->ids[id].problem, output_name(capture, id), "%s", text);
+}
+
+/* Rendering has taken too long: the next frame may be in time. A card that hangs is a gap, for what it shows
+ * is not what it was told to show. */
+static void frame_late(Capture *capture, uint32_t id) {
+        const struct wire_frame_none none = { .output = id, .reason = WIRE_REASON_UNFINISHED };
+        CaptureOutput *output = &capture->ids[id];
+        uint64_t now = boottime_now();
+
+        if (output->late == 0)
+                output->late = now;
+        if (now - output->late >= UNFINISHED_AFTER)
+                no_frame(capture, id, &none);
+}
+
 /* Where a frame ends: it was recorded, or could not be. */
 static void frame_done(Capture *capture, uint32_t id, const FrameProblem *problem) {
         set_reason(capture, problem->text[0] ? WIRE_REASON_UNDECODABLE : WIRE_REASON_NONE, problem->format,
@@ -282,6 +309,7 @@ static int on_frame(WireConnection *connection _unused_, const void *message, in
         Capture *capture = ((Peer *) userdata)->userdata;
         const struct wire_frame *frame = message;
         CaptureOutput *output = answered(capture, frame->output, false);
+        int r;
 
         if (!output)
                 return -EPROTO;
@@ -290,7 +318,13 @@ static int on_frame(WireConnection *connection _unused_, const void *message, in
         output->identity = frame->identity;
         if (!wanted(capture, frame->output))
                 return 0;
-        if (!recording_draw(capture->uploadd, frame, fds, &output->frame, &output->drawing))
+        r = recording_draw(capture->uploadd, frame, fds, &output->frame, &output->drawing);
+        if (r == -ETIME) {
+                frame_late(capture, frame->output);
+                return 0;
+        }
+        output->late = 0;
+        if (r < 0)
                 frame_done(capture, frame->output, &output->drawing);
         else
                 (void) frame_confirm(capture, frame);
@@ -322,7 +356,6 @@ static int on_none(WireConnection *connection _unused_, const void *message, int
         Capture *capture = ((Peer *) userdata)->userdata;
         const struct wire_frame_none *none = message;
         CaptureOutput *output = answered(capture, none->output, false);
-        char text[160];
         uint64_t next;
 
         if (!output)
@@ -338,11 +371,8 @@ static int on_none(WireConnection *connection _unused_, const void *message, int
                         return set_timer(capture, output->not_before);
                 return 0;
         }
-        recording_gap(capture->uploadd, none->output, reasons[none->reason].gap, none->format,
-                      none->modifier);
-        set_reason(capture, none->reason, none->format, none->modifier);
-        none_text(none, text, sizeof(text));
-        set_problem(capture, output->problem, output_name(capture, none->output), "%s", text);
+        output->late = 0;
+        no_frame(capture, none->output, none);
         return 0;
 }
 

@@ -4,12 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/dma-buf.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "clock.h"
+#include "fence-wait.h"
 #include "memory-guard.h"
 
 /* enum drm_plane_type of the kernel; libdrm has it in xf86drmMode.h only. */
@@ -147,33 +146,18 @@ static int add_cursor(FrameReader *reader, const struct wire_frame *frame, const
         return 0;
 }
 
-/* The fences of rendering: poll() waits for them with a bound, DMA_BUF_IOCTL_SYNC does without. */
-static int wait_rendered(int fd, uint64_t until, FrameProblem *problem) {
-        struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-        int n;
+static int wait_rendered(FrameReader *reader, FrameProblem *problem) {
+        int fds[WIRE_FRAME_FDS_MAX], r;
+        size_t n = 0;
 
-        do {
-                uint64_t now = boottime_now(), left = until > now ? until - now : 0;
-                struct timespec timeout = { .tv_nsec = (long) left * 1000 };
-                n = ppoll(&poll_fd, 1, &timeout, NULL);
-        } while (n < 0 && errno == EINTR);
-        if (n < 0)
-                return frame_problem(problem, -errno, "waiting for the picture failed: %m");
-        if (n == 0)
-                return frame_problem(problem, -ETIME, "rendering took longer than %i ms", FRAME_WAIT_MS);
-        return poll_fd.revents & POLLIN
-                               ? 0
-                               : frame_problem(problem, -EIO, "the framebuffer cannot be waited for");
-}
-
-static int wait_all(FrameReader *reader, FrameProblem *problem) {
-        uint64_t until = boottime_now() + FRAME_WAIT_MS * 1000;
-        int r = 0;
-
-        for (uint32_t i = 0; i < reader->n_fds && reader->dmabuf && r >= 0; i++)
+        for (uint32_t i = 0; i < reader->n_fds && reader->dmabuf; i++)
                 if (reader->memories[i])
-                        r = wait_rendered(reader->fds[i], until, problem);
-        return r;
+                        fds[n++] = reader->fds[i];
+        r = fence_wait(fds, n, FRAME_WAIT_MS);
+        if (r == -ETIME)
+                return frame_problem(problem, r, "rendering took longer than %i ms", FRAME_WAIT_MS);
+        return r < 0 ? frame_problem(problem, r, "the framebuffer cannot be waited for: %s", strerror(-r))
+                     : 0;
 }
 
 static bool is_layer(const struct wire_frame *frame, uint32_t i) {
@@ -228,7 +212,7 @@ int frame_open(FrameReader *reader, const struct wire_frame *frame, const int *f
                                                               : "there is no memory to compose the picture");
                 reader->picture = (PicturePlane){ .compose = compose_rows, .composition = composition };
         }
-        return wait_all(reader, problem);
+        return wait_rendered(reader, problem);
 }
 
 static int sync_memory(int fd, uint64_t flags) {

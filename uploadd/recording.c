@@ -454,8 +454,8 @@ static int write_frame(Recording *recording, const DrawnFrame *frame, const stru
         return 0;
 }
 
-bool recording_draw(Uploadd *uploadd, const struct wire_frame *frame, const int *fds, DrawnFrame *ret,
-                    FrameProblem *problem) {
+int recording_draw(Uploadd *uploadd, const struct wire_frame *frame, const int *fds, DrawnFrame *ret,
+                   FrameProblem *problem) {
         Recording *recording = uploadd->recording;
         uint64_t now = boottime_now(), taken = frame->time / 1000;
         int r;
@@ -464,19 +464,20 @@ bool recording_draw(Uploadd *uploadd, const struct wire_frame *frame, const int 
         recording->cpu_start = clock_now(CLOCK_THREAD_CPUTIME_ID);
         if (taken > now || now - taken > recording_interval(recording) + UINT64_C(1000000))
                 taken = now; /* capd's word counts as far as it is plausible */
-        if (segment_need(recording, taken, false) < 0)
-                return false;
+        r = segment_need(recording, taken, false);
+        if (r < 0)
+                return r;
         r = draw(recording, frame, fds, problem);
         if (r == -ETIME)
-                return false;
+                return r;
         if (r < 0) {
                 recording_gap(uploadd, frame->output, SEGMENT_GAP_UNDECODABLE, problem->format,
                               problem->modifier);
-                return false;
+                return r;
         }
         *ret = (DrawnFrame){ frame->output, frame->width, frame->height, taken,
                              (clock_now(CLOCK_THREAD_CPUTIME_ID) - recording->cpu_start) * 1000 };
-        return true;
+        return 0;
 }
 
 void recording_write(Uploadd *uploadd, const DrawnFrame *frame, const struct wire_output *output, bool torn,

@@ -96,7 +96,7 @@ enum {
 enum segment_gap {
         SEGMENT_GAP_NO_GRANT = 1,    /* no permission to record this output now */
         SEGMENT_GAP_OFF = 2,         /* the display is off or asleep */
-        SEGMENT_GAP_VT_AWAY = 3,     /* another virtual terminal is in the foreground */
+        SEGMENT_GAP_UNFINISHED = 3,  /* the graphics hardware does not finish drawing the picture */
         SEGMENT_GAP_UNPLUGGED = 4,   /* no such output any more */
         SEGMENT_GAP_UNDECODABLE = 5, /* the framebuffer's format cannot be read */
         SEGMENT_GAP_OVERLOAD = 6,    /* finished segments could not be uploaded quickly enough */

@@ -54,6 +54,7 @@ class Capd:
         self.change = lambda message: None  # of a FRAME before it is sent
         self.change_verdict = lambda message: None  # of a CONFIRMED, likewise
         self.seals = SEALS
+        self.memory = lambda data: memfd(data, self.seals)  # a descriptor of a picture's bytes
         self.verdicts = []  # of the next frames that uploadd asks to confirm; those after are whole
         self.asked = self.confirmed = 0
         self.connections = 0
@@ -116,7 +117,7 @@ class Capd:
         else:
             message, memories = picture.message(number), picture.memories
         self.change(message)
-        fds = [memfd(data, self.seals) for data in memories]
+        fds = [self.memory(data) for data in memories]
         try:
             self._connection.send(message, fds if len(fds) > 1 else fds * max(message.n_fds, 1))
         finally:

@@ -11,6 +11,7 @@ import pytest
 from system import pictures
 
 from . import wire
+from .dmabuf import DmaBuf
 from .peers import Broker, Capd, output
 from .test_uploadd import export, picture
 
@@ -151,7 +152,7 @@ def test_displays_that_come_change_and_go(uploadd, listener, fault_server, build
     assert len(raw) == 1 and numpy.array_equal(raw[0][..., 2::-1], [p.image for p in decoded if p.output == 5][0])
 
 
-@pytest.mark.parametrize("reason, gap", [(wire.NO_GRANT, 1), (wire.OFF, 2), (wire.VT_AWAY, 3), (wire.UNPLUGGED, 4),
+@pytest.mark.parametrize("reason, gap", [(wire.NO_GRANT, 1), (wire.OFF, 2), (wire.UNFINISHED, 3), (wire.UNPLUGGED, 4),
                                          (wire.UNDECODABLE, 5)])
 def test_gaps_that_capd_tells(capd, broker, fault_server, reason, gap):
     capd.pictures[0] = picture()
@@ -198,6 +199,33 @@ def test_the_gap_of_a_capd_that_is_silent(capd, broker, fault_server):
     broker.stats(lambda s: b"does not answer" in s.text, timeout=30)
     segment = recorded(broker, fault_server, recording)
     assert gaps(segment) == [(0, 7, 0, 0)]
+
+
+def test_the_gap_of_rendering_that_does_not_end(capd, broker, fault_server, run_dir):
+    """A card that hangs: its fences are never done. It is no unchanged screen."""
+    with DmaBuf(run_dir / "dmabuf", picture().tobytes()) as memory:
+        capd.pictures[0] = picture()
+        capd.memory = lambda data: memory.open()
+        capd.change = lambda message: setattr(message, "memory", wire.MEMORY_DMABUF)
+        recording = broker.record()
+        broker.stats(lambda s: s.frames >= 1)
+        assert memory.synced >= 2 and memory.synced % 2 == 0
+        shown(capd)
+        memory.rendered = False
+        stats = broker.stats(lambda s: s.reason == wire.UNFINISHED, timeout=30)
+        assert b"has not finished drawing" in stats.text and (stats.format, stats.modifier) == (0, 0)
+        memory.rendered = True
+        broker.stats(lambda s: s.reason == 0 and not s.text)
+
+
+        def late_now_and_then(message):
+            message.memory, memory.rendered = wire.MEMORY_DMABUF, not memory.rendered
+        capd.change = late_now_and_then
+        while capd.asked - capd.confirmed < 20:
+            time.sleep(0.01)
+        segment = recorded(broker, fault_server, recording)
+    assert gaps(segment) == [(0, 3, 0, 0)]
+    assert len(pictures.decode(segment)) == 2
 
 
 def test_the_gap_of_a_picture_that_is_too_large(capd, broker, fault_server):
