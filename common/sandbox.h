@@ -42,6 +42,9 @@ typedef struct SandboxCall {
 #define IS(n, value)   BITS(n, UINT32_MAX, value)
 #define HAS(n, mask)   BITS(n, mask, mask)
 #define LACKS(n, mask) BITS(n, mask, 0)
+/* A pointer, in all its bits. */
+#define IS_NULL(n)                                                                                          \
+        { (n), SCMP_CMP_EQ, 0, 0 }
 /* Argument n is the process's own id. */
 #define IS_SELF(n)                                                                                          \
         { (n), SCMP_CMP_MASKED_EQ, UINT32_MAX, SANDBOX_SELF }

@@ -5,7 +5,6 @@
 
 #include <sched.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 
 #include "tables.h"
 
@@ -28,7 +27,8 @@ static const SandboxDescriptor descriptors[] = {
 };
 
 static const SandboxCall calls[] = {
-        ALLOW(mmap, "malloc(), stacks of threads", LACKS(2, PROT_EXEC), HAS(3, MAP_PRIVATE)),
+        /* MAP_TYPE is 0xf, and MAP_PRIVATE one of its values. */
+        ALLOW(mmap, "malloc(), stacks of threads", LACKS(2, PROT_EXEC), BITS(3, MAP_TYPE, MAP_PRIVATE)),
         ALLOW(mmap, "reads files", LACKS(2, PROT_WRITE | PROT_EXEC)),
         ALLOW(mprotect, "malloc() in threads", LACKS(2, PROT_EXEC)),
         ALLOW(mlock, "OpenSSL keeps the device key out of swap"),
@@ -54,21 +54,32 @@ static const SandboxCall calls[] = {
         ALLOW(readlink, "the resolver"),
         ALLOW(readlinkat, "the resolver"),
         ALLOW(statx, "the resolver"),
-        ALLOW(fcntl, "sockets that do not block; a spare descriptor"),
+        ALLOW(fcntl, "wire-socket.c keeps a spare descriptor", IS(1, F_DUPFD_CLOEXEC)),
+        ALLOW_STATUS_FLAGS("sockets that do not block"),
 
         ALLOW(accept4, "broker.sock"),
         ALLOW(socket, "capd, the resolver, sd_notify(3)", IS(0, AF_UNIX)),
-        ALLOW(socket, "the control plane, DNS", IS(0, AF_INET)),
-        ALLOW(socket, "the control plane, DNS", IS(0, AF_INET6)),
+        ALLOW_SOCKET(AF_INET, SOCK_STREAM, IPPROTO_TCP, "the control plane, DNS"),
+        ALLOW_SOCKET(AF_INET6, SOCK_STREAM, IPPROTO_TCP, "the control plane, DNS"),
+        ALLOW_SOCKET(AF_INET, SOCK_DGRAM, IPPROTO_UDP, "DNS"),
+        ALLOW_SOCKET(AF_INET6, SOCK_DGRAM, IPPROTO_UDP, "DNS"),
         REFUSE(socket, EAFNOSUPPORT, "getaddrinfo(3) asks which families are configured, and copes",
                IS(0, AF_NETLINK)),
         ALLOW(socketpair, "libcurl wakes itself up", IS(0, AF_UNIX)),
         ALLOW(connect, "the control plane, DNS, capd"),
-        ALLOW(sendto, "TLS, the bus"),
-        ALLOW(sendmmsg, "DNS"),
+        ALLOW(sendto, "TLS, the bus", NO_FASTOPEN(3), IS_NULL(4)),
+        ALLOW(sendmsg, "the sockets, the journal, sd_notify(3), the bus", NO_FASTOPEN(2)),
+        ALLOW(sendmmsg, "DNS", NO_FASTOPEN(3)),
         ALLOW(recvfrom, "TLS, DNS"),
         ALLOW(getsockopt, "who the peer is; whether it is connected"),
-        ALLOW(setsockopt, "libcurl: no delay, keep alive; DNS"),
+        ALLOW_OPTION(IPPROTO_TCP, TCP_NODELAY, "libcurl"),
+        ALLOW_OPTION(SOL_SOCKET, SO_KEEPALIVE, "libcurl"),
+        ALLOW_OPTION(IPPROTO_TCP, TCP_KEEPIDLE, "libcurl"),
+        ALLOW_OPTION(IPPROTO_TCP, TCP_KEEPINTVL, "libcurl"),
+        ALLOW_OPTION(IPPROTO_IP, IP_RECVERR, "DNS hears that nobody is there"),
+        ALLOW_OPTION(IPPROTO_IPV6, IPV6_RECVERR, "DNS hears that nobody is there"),
+        ALLOW_OPTION(SOL_SOCKET, SO_SNDBUF, "sd_notify(3)"),
+        ALLOW_OPTION(SOL_SOCKET, SO_SNDBUFFORCE, "sd_notify(3)"),
         ALLOW(getsockname, "libcurl"),
         ALLOW(getpeername, "libcurl"),
         ALLOW(shutdown, "OpenSSL"),

@@ -25,11 +25,13 @@
                 "capd and uploadd open nothing and ask after no path; brokerd reads its state, "            \
                 "/etc and the resolver's.")                                                                 \
         PROMISE(11, ALL, "It changes no file system. brokerd replaces files of its state directory.")       \
-        PROMISE(12, ALL, "capd makes no socket but Unix datagrams; the others Unix and Internet ones.")     \
+        PROMISE(12, ALL,                                                                                    \
+                "capd makes no socket but Unix datagrams; uploadd Unix and TCP, brokerd also UDP.")         \
         PROMISE(13, ALL, "It makes no address its own and listens nowhere but where systemd let it.")       \
         PROMISE(14, ALL,                                                                                    \
-                "capd connects nowhere; uploadd to pinned ports; brokerd to the control plane's "           \
-                "and DNS's (ports: Landlock ABI 4).")                                                       \
+                "capd connects nowhere; uploadd by TCP to pinned ports alone, on Internet sockets of no "   \
+                "other kind; brokerd by TCP to the control plane's port and DNS's, and by UDP anywhere "    \
+                "(ports: Landlock ABI 4). Unix sockets: to paths that their units leave them.")             \
         PROMISE(15, ALL, "It looks into no other process and takes none of its descriptors.")               \
         PROMISE(16, ALL, "It sends no signal to another process.")                                          \
         PROMISE(17, ALL, "It makes no memory executable.")                                                  \

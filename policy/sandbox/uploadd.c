@@ -5,7 +5,6 @@
 
 #include <linux/dma-buf.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 
 #include "tables.h"
 
@@ -35,17 +34,25 @@ static const SandboxCall calls[] = {
         ALLOW(write, "finished segments, TLS, stderr"),
         ALLOW(writev, "finished segments"),
         ALLOW(lseek, "finished segments"),
-        ALLOW(fcntl, "a memfd's seals; sockets that do not block"),
+        ALLOW(fcntl, "seals finished segments", IS(1, F_ADD_SEALS)),
+        ALLOW(fcntl, "whether memory that it is given can shrink", IS(1, F_GET_SEALS)),
+        ALLOW_STATUS_FLAGS("sockets that do not block"),
 
         ALLOW(socket, "capd, brokerd, sd_notify(3)", IS(0, AF_UNIX)),
-        ALLOW(socket, "the bucket", IS(0, AF_INET)),
-        ALLOW(socket, "the bucket", IS(0, AF_INET6)),
+        ALLOW_SOCKET(AF_INET, SOCK_STREAM, IPPROTO_TCP, "the bucket"),
+        ALLOW_SOCKET(AF_INET6, SOCK_STREAM, IPPROTO_TCP, "the bucket"),
         ALLOW(socketpair, "libcurl wakes itself up", IS(0, AF_UNIX)),
         ALLOW(connect, "capd, brokerd, the bucket"),
-        ALLOW(sendto, "TLS"),
+        ALLOW(sendto, "TLS", NO_FASTOPEN(3), IS_NULL(4)),
+        ALLOW(sendmsg, "the sockets, the journal, sd_notify(3)", NO_FASTOPEN(2)),
         ALLOW(recvfrom, "TLS"),
         ALLOW(getsockopt, "who the peer is; whether it is connected"),
-        ALLOW(setsockopt, "libcurl: no delay, keep alive"),
+        ALLOW_OPTION(IPPROTO_TCP, TCP_NODELAY, "libcurl"),
+        ALLOW_OPTION(SOL_SOCKET, SO_KEEPALIVE, "libcurl"),
+        ALLOW_OPTION(IPPROTO_TCP, TCP_KEEPIDLE, "libcurl"),
+        ALLOW_OPTION(IPPROTO_TCP, TCP_KEEPINTVL, "libcurl"),
+        ALLOW_OPTION(SOL_SOCKET, SO_SNDBUF, "sd_notify(3)"),
+        ALLOW_OPTION(SOL_SOCKET, SO_SNDBUFFORCE, "sd_notify(3)"),
         ALLOW(getsockname, "libcurl"),
         ALLOW(getpeername, "libcurl"),
         ALLOW(shutdown, "OpenSSL"),

@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/dma-buf.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -54,7 +56,7 @@ void attack_prepare(void) {
 /* 2 */
 static long many_descriptors(void) {
         for (int i = 0; i < 5000; i++)
-                if (fcntl(memory, F_DUPFD_CLOEXEC, 3) < 0)
+                if (socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) < 0)
                         return -errno;
         return 0;
 }
@@ -140,6 +142,18 @@ ATTACK(inet, C(SYS_socket, AF_INET, SOCK_STREAM, 0))
 ATTACK(inet_six, C(SYS_socket, AF_INET6, SOCK_STREAM, 0))
 ATTACK(unix_stream, C(SYS_socket, AF_UNIX, SOCK_STREAM, 0))
 ATTACK(family_extended, C(SYS_socket, 0xffffffff00000000UL | AF_PACKET, SOCK_RAW, 0))
+ATTACK(udp, C(SYS_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0))
+ATTACK(udp_six, C(SYS_socket, AF_INET6, SOCK_DGRAM, IPPROTO_UDP))
+ATTACK(udp_extended, C(SYS_socket, AF_INET, 0xffffffff00000000UL | SOCK_DGRAM, 0))
+ATTACK(tcp, C(SYS_socket, AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, IPPROTO_TCP))
+ATTACK(mptcp, C(SYS_socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP))
+ATTACK(mptcp_six, C(SYS_socket, AF_INET6, SOCK_STREAM, 0xffffffff00000000UL | IPPROTO_MPTCP))
+ATTACK(sctp, C(SYS_socket, AF_INET, SOCK_STREAM, IPPROTO_SCTP))
+ATTACK(seqpacket, C(SYS_socket, AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP))
+ATTACK(udplite, C(SYS_socket, AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE))
+ATTACK(ping, C(SYS_socket, AF_INET, SOCK_DGRAM, IPPROTO_ICMP))
+ATTACK(raw, C(SYS_socket, AF_INET, SOCK_RAW, IPPROTO_RAW))
+ATTACK(raw_six, C(SYS_socket, AF_INET6, SOCK_RAW, IPPROTO_ICMPV6))
 ATTACK(bind_address, C(SYS_bind, memory, NULL, 0))
 ATTACK(do_listen, C(SYS_listen, memory, 1))
 ATTACK(do_accept, C(SYS_accept, memory, NULL, NULL))
@@ -163,6 +177,38 @@ static long dial_abstract(void) {
 }
 ATTACK(connect_ssh, dial_port(22))
 ATTACK(connect_pinned, dial_port(4443))
+/* What connects without connect(2), to a port that is not pinned. */
+static long send_to(uint16_t port, unsigned flags) {
+        const struct sockaddr_in address = { AF_INET, htons(port), { htonl(INADDR_LOOPBACK) }, {} };
+        long fd = C(SYS_socket, AF_INET, SOCK_STREAM, 0);
+
+        return fd < 0 ? fd : C(SYS_sendto, fd, "x", 1, flags | MSG_NOSIGNAL, &address, sizeof(address));
+}
+static struct msghdr *message(void) {
+        static struct sockaddr_in address = { AF_INET, 0x1600, { 0x0100007f }, {} }; /* 127.0.0.1:22 */
+        static struct iovec data = { &address, 1 };
+        static struct msghdr header = { &address, sizeof(address), &data, 1, NULL, 0, 0 };
+
+        return &header;
+}
+ATTACK(fastopen, send_to(22, MSG_FASTOPEN))
+ATTACK(send_elsewhere, send_to(22, 0))
+ATTACK(fastopen_extended, C(SYS_sendto, memory, "", 0, 0xffffffff00000000UL | MSG_FASTOPEN, NULL, 0))
+static int stream(void) {
+        return socket(AF_INET, SOCK_STREAM, 0);
+}
+ATTACK(fastopen_message, C(SYS_sendmsg, stream(), message(), MSG_FASTOPEN))
+ATTACK(fastopen_messages, C(SYS_sendmmsg, stream(), &(struct mmsghdr){ *message(), 0 }, 1, MSG_FASTOPEN))
+#define OPTION(level, option) C(SYS_setsockopt, memory, level, option, NULL, 0)
+ATTACK(change_transport, OPTION(IPPROTO_TCP, TCP_ULP))
+ATTACK(repair, OPTION(IPPROTO_TCP, TCP_REPAIR))
+ATTACK(attach_filter, OPTION(SOL_SOCKET, SO_ATTACH_FILTER))
+ATTACK(attach_bpf, OPTION(SOL_SOCKET, SO_ATTACH_BPF))
+ATTACK(bind_device, OPTION(SOL_SOCKET, SO_BINDTODEVICE))
+ATTACK(set_mark, OPTION(SOL_SOCKET, SO_MARK))
+ATTACK(replace_table, OPTION(IPPROTO_IP, 64)) /* IPT_SO_SET_REPLACE */
+ATTACK(join_group, OPTION(IPPROTO_IP, IP_ADD_MEMBERSHIP))
+ATTACK(send_at_once, OPTION(IPPROTO_TCP, TCP_NODELAY))
 ATTACK(connect_any, C(SYS_connect, memory, NULL, 0))
 
 /* 15, 16 */
@@ -178,6 +224,14 @@ ATTACK(do_kill, C(SYS_kill, 1, 0))
 ATTACK(kill_thread, C(SYS_tkill, 1, 0))
 ATTACK(kill_other, C(SYS_tgkill, 1, 1, 0))
 ATTACK(kill_descriptor, C(SYS_pidfd_send_signal, memory, 0, NULL, 0))
+#define CONTROL(command, value) C(SYS_fcntl, memory, command, value)
+ATTACK(own, CONTROL(F_SETOWN, getppid()))
+ATTACK(own_extended, CONTROL(F_SETOWN_EX, NULL))
+ATTACK(choose_signal, CONTROL(F_SETSIG, SIGTERM))
+ATTACK(signal_when_ready, CONTROL(F_SETFL, O_ASYNC))
+ATTACK(take_lease, CONTROL(F_SETLEASE, F_RDLCK))
+ATTACK(watch_directory, CONTROL(F_NOTIFY, 1))
+ATTACK(not_to_block, CONTROL(F_SETFL, O_NONBLOCK))
 ATTACK(queue_signal, C(SYS_rt_sigqueueinfo, 1, 0, NULL))
 
 /* 17, 18 */
@@ -332,6 +386,8 @@ const Attack attacks[] = {
         K(11, change_owner, ALL),
         K(11, cut, ALL),
         K(11, set_attribute, ALL),
+        K(11, map_given, BROKERD),
+        K(11, map_given_validated, BROKERD),
 
         KR(12, netlink, refused),
         K(12, packet, ALL),
@@ -342,11 +398,34 @@ const Attack attacks[] = {
         K(12, inet, CAPD),
         K(12, inet_six, CAPD),
         K(12, unix_stream, CAPD),
+        K(12, udp, CAPD | UPLOADD),
+        K(12, udp_six, CAPD | UPLOADD),
+        K(12, udp_extended, CAPD | UPLOADD),
+        { 12, "tcp", .killed = CAPD, .done = UPLOADD | BROKERD, .run = tcp },
+        K(12, mptcp, ALL),
+        K(12, mptcp_six, ALL),
+        K(12, sctp, ALL),
+        K(12, seqpacket, ALL),
+        K(12, udplite, ALL),
+        K(12, ping, ALL),
+        K(12, raw, ALL),
+        K(12, raw_six, ALL),
         K(13, bind_address, ALL),
         K(13, do_listen, ALL),
         K(13, do_accept, ALL),
         { 14, "connect_ssh", .killed = CAPD, .ports = UPLOADD | BROKERD, .run = connect_ssh },
         { 14, "connect_pinned", .killed = CAPD, .done = UPLOADD | BROKERD, .run = connect_pinned },
+        K(14, fastopen, ALL),
+        K(14, send_elsewhere, ALL),
+        K(14, fastopen_extended, ALL),
+        K(14, fastopen_message, ALL),
+        K(14, fastopen_messages, ALL),
+        K(14, change_transport, ALL),
+        K(14, repair, ALL),
+        K(14, bind_device, ALL),
+        K(14, set_mark, ALL),
+        K(14, join_group, ALL),
+        { 14, "send_at_once", .killed = CAPD, .done = UPLOADD | BROKERD, .run = send_at_once },
         K(14, connect_any, CAPD),
         { 14, "dial_abstract", .killed = CAPD, .scopes = UPLOADD | BROKERD, .run = dial_abstract },
 
@@ -363,6 +442,13 @@ const Attack attacks[] = {
         K(16, kill_other, ALL),
         K(16, kill_descriptor, ALL),
         K(16, queue_signal, ALL),
+        K(16, own, ALL),
+        K(16, own_extended, ALL),
+        K(16, choose_signal, ALL),
+        K(16, signal_when_ready, ALL),
+        K(16, take_lease, ALL),
+        K(16, watch_directory, ALL),
+        { 16, "not_to_block", .killed = CAPD, .done = UPLOADD | BROKERD, .run = not_to_block },
         K(17, map_code, ALL),
         K(17, map_code_extended, ALL),
         K(17, map_file_code, ALL),
@@ -410,6 +496,9 @@ const Attack attacks[] = {
         K(22, keyring, ALL),
         K(22, request_key, ALL),
         K(23, bpf, ALL),
+        K(23, attach_filter, ALL),
+        K(23, attach_bpf, ALL),
+        K(23, replace_table, ALL),
         K(23, load_module, ALL),
         K(23, load_module_file, ALL),
         K(23, load_kernel, ALL),

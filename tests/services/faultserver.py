@@ -75,9 +75,9 @@ class _Violation(Exception):
 
 
 class FaultServer:
-    """host: the name in url. tls_maximum: to offer only old versions of TLS."""
+    """host: the name in url. tls_maximum: to offer only old versions of TLS. address: where it listens."""
 
-    def __init__(self, certificate, host="localhost", tls_maximum=None):
+    def __init__(self, certificate, host="localhost", tls_maximum=None, address="127.0.0.1"):
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate.cert_file, certificate.key_file)
         if tls_maximum:
@@ -87,6 +87,7 @@ class FaultServer:
                 self._context.minimum_version = ssl.TLSVersion.TLSv1
                 self._context.maximum_version = tls_maximum
         self.host = host
+        self._address = address
         self.port = free_port()
         self.url = f"https://{host}:{self.port}"
         self.requests = []
@@ -98,7 +99,8 @@ class FaultServer:
         self._stopping = threading.Event()
 
     def __enter__(self):
-        self._listener = socket.create_server(("127.0.0.1", self.port))
+        family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
+        self._listener = socket.create_server((self._address, self.port), family=family)
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 

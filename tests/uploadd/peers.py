@@ -207,8 +207,10 @@ class Broker:
             message.headers[i] = wire.Header(name.encode(), value.encode())
         if address:
             message.n_addresses = 1
-            message.addresses[0].family = socket.AF_INET
-            ctypes.memmove(message.addresses[0].address, socket.inet_aton(address), 4)
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            packed = socket.inet_pton(family, address)
+            message.addresses[0].family = family
+            ctypes.memmove(message.addresses[0].address, packed, len(packed))
         self.connection.send(message)
 
     def uploaded(self, segment, timeout=15):

@@ -409,6 +409,24 @@ def test_tls_that_is_not_good_enough(build, run_dir, ca, bucket):
         assert uploadd.stop() == -9, uploadd.log()
 
 
+def test_over_ipv6(build, run_dir, ca):
+    """What libcurl asks of the kernel for it, the filter must let through."""
+    with FaultServer(ca.issue("six"), address="::1") as bucket:
+        uploadd = Uploadd(build / "uploadd" / "streamsight-uploadd", run_dir, ca.cert_file,
+                          [f"localhost:{bucket.port}"]).start()
+        capd, listener = Capd(uploadd.frame_socket), wire.Listener(uploadd.broker_socket)
+        try:
+            broker = Broker(listener)
+            _, segment = one_segment(broker, capd)
+            broker.upload(segment, bucket.url + "/key", address="::1")
+            assert broker.uploaded(segment) is None, uploadd.log()
+            assert len(bucket.requests) == 1 and not bucket.violations
+        finally:
+            capd.close()
+            listener.close()
+            assert uploadd.stop() in (0, -9), uploadd.log()
+
+
 def test_nothing_is_dropped_in_an_outage(capd, broker, fault_server):
     """32 segments wait, then recording pauses; when one is released it goes on, and the pause is a gap."""
     capd.pictures[0] = picture()
