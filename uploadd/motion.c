@@ -26,7 +26,7 @@ struct Motion {
         uint8_t *saved;          /* changed, to go back to */
         Interval *column, *next; /* of one column of tiles each */
         uint32_t n_moves;
-        uint64_t moved; /* pixels, of all moves that were tried */
+        uint64_t moved; /* pixels, of all moves */
         SegmentMove *moves;
         MotionShift shift; /* the displacement at hand */
         const Picture *before, *now;
@@ -270,9 +270,10 @@ static bool add_move(Motion *motion, uint32_t first, uint32_t end, Interval rows
                 left -= widen_left(motion, left, rows);
         if (end < now->tiles_across && changed_beside(motion, end, rows))
                 right += widen_right(motion, right, rows);
-        motion->moved += (uint64_t) (right - left) * (rows.end - rows.top);
-        if (motion->moved > 2 * (uint64_t) now->width * now->height)
+        uint64_t pixels = (uint64_t) (right - left) * (rows.end - rows.top);
+        if (motion->moved + pixels > 2 * (uint64_t) now->width * now->height)
                 return false;
+        motion->moved += pixels;
         SegmentMove *move = &motion->moves[motion->n_moves++];
         *move = (SegmentMove){
                 .x = left,
@@ -307,9 +308,8 @@ static bool merge(Motion *motion) {
                                         break;
                                 rows = (Interval){ max(rows.top, more->top), min(rows.end, more->end) };
                         }
-                        if (!add_move(motion, x, end, rows))
-                                return false;
-                        made = true;
+                        if (add_move(motion, x, end, rows))
+                                made = true;
                 }
         }
         return made;
@@ -400,6 +400,7 @@ static bool probe(const Motion *motion, uint32_t n_changed) {
 /* Takes what the moves of one displacement explain, unless they are as many as that. */
 static void try_shift(Motion *motion) {
         uint32_t n_tiles = motion->now->tiles_across * motion->now->tiles_down, n_moves = motion->n_moves;
+        uint64_t moved = motion->moved;
 
         if (!probe(motion, count_changed(motion)) || match_all(motion) < MATCHES_MIN)
                 return;
@@ -412,6 +413,7 @@ static void try_shift(Motion *motion) {
                 return;
         memcpy(motion->changed, motion->saved, n_tiles);
         motion->n_moves = n_moves;
+        motion->moved = moved;
         mark_moves(motion);
 }
 

@@ -159,6 +159,35 @@ static void test_nothing_in_noise(void **state) {
         scene_done(&scene);
 }
 
+/* Displacements that are found, match nearly everything and explain no tile: they must not stand in the way of
+ * one that does. In each band of tiles above, one row is new but for pieces that moved, and the others are
+ * blank; below, text moves sideways. */
+static void test_after_vain_displacements(void **state) {
+        const uint32_t width = 1024, height = 480, above = 360;
+        uint32_t before;
+        Scene scene;
+        (void) state;
+
+        scene_init(&scene, width, height);
+        for (uint32_t y = 0; y < above; y++)
+                for (uint32_t x = 0; x < width; x++) {
+                        size_t at = y * scene.now.stride + x;
+                        scene.before.pixels[at] = y % 8 == 0 ? (uint32_t) rand() & 0xffffff : 0xf0f0f0;
+                        scene.now.pixels[at] = y % 8 == 0 ? (uint32_t) rand() & 0xffffff : 0xf0f0f0;
+                }
+        for (uint32_t y = 0; y + 32 < above; y += 8)
+                for (uint32_t x = 0; x < width; x++)
+                        if (x % 64 / 16 == 1)
+                                scene.now.pixels[y * scene.now.stride + x] =
+                                                scene.before.pixels[(y + 8 + y % 32) * scene.now.stride + x];
+        scroll(&scene, 0, above, width, height - above, 40, 0);
+        uint32_t left = search(&scene, &before);
+        assert_int_equal(before, width / 64 * (height / 8));
+        /* All that is above, and a column of tiles below. */
+        assert_int_equal(left, width / 64 * (above / 8) + (height - above) / 8);
+        scene_done(&scene);
+}
+
 /* Random scrolls with random damage: whatever is found must be true, search() sees to it. */
 static void test_always_exact(void **state) {
         (void) state;
@@ -188,6 +217,7 @@ int main(void) {
                 cmocka_unit_test(test_scrolled_window),
                 cmocka_unit_test(test_two_windows),
                 cmocka_unit_test(test_nothing_in_noise),
+                cmocka_unit_test(test_after_vain_displacements),
                 cmocka_unit_test(test_always_exact),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
