@@ -75,8 +75,10 @@ static int play_change(ExportPlayer *player, const char *name, size_t offset, co
                 player->canvas.coarse = player->coarse;
                 r = segment_canvas_draw(&player->canvas, &player->tables, frame);
                 if (r < 0) {
-                        export_message("%s: damaged at byte %zu: the JPEG data of a frame cannot be decoded",
+                        export_message("%s: damaged at byte %zu: the JPEG data of a frame cannot be decoded. What "
+                                       "precedes it is exported.",
                                        name, offset);
+                        (void) segment_cursors_show(&player->cursors, &player->cursor, &player->canvas);
                         return r;
                 }
                 player->shows = true;

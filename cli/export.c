@@ -21,7 +21,8 @@ static const char usage[] =
                 "Turns the segments of a recording (.sss), given in order, into pictures and video.\n"
                 "\n"
                 "  -o, --write=FILE   write FILE: .mkv is the video (MJPEG), .png and .jpg are the picture of --still;\n"
-                "                     may be given several times\n"
+                "                     may be given several times. When the display's size changes, the video\n"
+                "                     goes on in FILE-2.mkv, FILE-3.mkv, …, which must not exist\n"
                 "      --still=TIME   which picture: seconds from the start (12.5), a time (2026-01-31T09:30:00Z),\n"
                 "                     'first' or 'last' (default)\n"
                 "      --output=ID    the display, if several were recorded; default: the first\n"
@@ -211,13 +212,21 @@ static int write_still(Export *export) {
         return r;
 }
 
+/* The time of the picture that is asked for. */
+static uint64_t still_time(const Export *export) {
+        return export->still_time + (export->still == STILL_RELATIVE ? export->player.start : 0);
+}
+
+static bool has_time(const Export *export) {
+        return export->still == STILL_RELATIVE || export->still == STILL_ABSOLUTE;
+}
+
 /* The still is what was shown before the first change after its time. */
 static int on_before(ExportPlayer *player, uint64_t time) {
         Export *export = player->userdata;
-        uint64_t wanted = export->still_time + (export->still == STILL_RELATIVE ? player->start : 0);
 
-        if (export->n_images == 0 || export->still_done || export->still_missed ||
-            export->still == STILL_LAST || export->still == STILL_FIRST || time <= wanted)
+        if (export->n_images == 0 || export->still_done || export->still_missed || !has_time(export) ||
+            time <= still_time(export))
                 return 0;
         export->still_missed = !player->shows;
         return player->shows ? write_still(export) : 0;
@@ -292,11 +301,16 @@ static int play_all(Export *export, char *paths[]) {
         return result;
 }
 
-static int finish(Export *export) {
+/* whole: nothing of the recording is missing. */
+static int finish(Export *export, bool whole) {
         int result = 0, r;
 
         if (export->n_images > 0 && !export->still_done) {
-                if (export->player.shows && !export->still_missed)
+                if (!whole && has_time(export) && still_time(export) > export->player.time) {
+                        export_message("%s: what was shown at that time is not known: the damage precedes it",
+                                       export->images[0]);
+                        result = -EBADMSG;
+                } else if (export->player.shows && !export->still_missed)
                         result = write_still(export);
                 else {
                         export_message("%s: there is no picture of that time: the recording has a gap there, or "
@@ -332,7 +346,7 @@ int main(int argc, char *argv[]) {
                 export.video = video;
         }
         played = play_all(&export, argv + optind);
-        finished = finish(&export);
+        finished = finish(&export, played >= 0);
         export_player_done(&export.player);
         return played < 0 || finished < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -171,7 +171,7 @@ static void draw_moves(SegmentCanvas *canvas, const SegmentOperation *operation)
         }
 }
 
-/* Keeps the picture before the frame, if something moves. */
+/* Keeps the picture before the frame: for MOVE, and to go back to. */
 static int keep_before(SegmentCanvas *canvas) {
         size_t size = canvas->stride * canvas->height;
 
@@ -184,9 +184,11 @@ static int keep_before(SegmentCanvas *canvas) {
 int segment_canvas_draw(SegmentCanvas *canvas, const SegmentTables *tables, const SegmentFrame *frame) {
         SegmentOperation operation;
         size_t position = 0;
-        bool kept = false;
-        int r = 0;
+        int r;
 
+        r = keep_before(canvas);
+        if (r < 0)
+                return r;
         if (frame->flags & SEGMENT_FRAME_KEY)
                 canvas->n_new = 0;
         while (r >= 0 && segment_frame_next(frame, &position, &operation) > 0) {
@@ -201,11 +203,10 @@ int segment_canvas_draw(SegmentCanvas *canvas, const SegmentTables *tables, cons
                         r = draw_ref(canvas, &operation);
                         break;
                 default:
-                        r = kept ? 0 : keep_before(canvas);
-                        kept = true;
-                        if (r >= 0)
-                                draw_moves(canvas, &operation);
+                        draw_moves(canvas, &operation);
                 }
         }
+        if (r < 0)
+                memcpy(canvas->pixels, canvas->before, canvas->stride * canvas->height);
         return r;
 }

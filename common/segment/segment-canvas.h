@@ -12,7 +12,7 @@ typedef struct SegmentCanvas {
         size_t stride;   /* bytes from row to row: 4 * width */
         uint8_t *pixels; /* blue, green, red, unused */
 
-        uint8_t *before; /* as large: what MOVE reads; NULL until there is one */
+        uint8_t *before; /* as large: the picture before the frame; NULL until there is one */
         /* The last SEGMENT_DICTIONARY_TILES tiles that were NEW since the keyframe, as pixels: a ring. */
         uint8_t *dictionary;
         uint32_t dictionary_capacity; /* tiles; grows up to all */
@@ -27,5 +27,5 @@ void segment_canvas_done(SegmentCanvas *canvas);
 
 /* Draws a frame that the reader has checked against an output of this canvas's size, with the JTAB in force.
  * Every frame since the keyframe must have been drawn. -EBADMSG: libjpeg finds the data damaged, or a frame
- * was left out; the canvas may then be half drawn. */
+ * was left out; -ENOMEM. The picture is then as before, and the next frame must be a keyframe. */
 int segment_canvas_draw(SegmentCanvas *canvas, const SegmentTables *tables, const SegmentFrame *frame);

@@ -2,11 +2,14 @@
 the last pixel turns white after one second; off from the second to the third."""
 
 import json
+import struct
 import subprocess
 
 import numpy
 import PIL.Image
 import pytest
+
+from system import pictures
 
 
 @pytest.fixture(scope="session")
@@ -97,6 +100,69 @@ def test_damage_is_named_and_what_precedes_it_is_written(sample, export, tmp_pat
     assert f"broken.sss: damaged at byte {second}: a chunk's checksum is wrong".encode() in done.stderr
     assert [float(p["pts_time"]) for p in packets(out)["packets"]] == [0]
     assert corner(still) < 150
+
+
+def with_payload(data, at, change):
+    """A segment whose chunk at an offset is changed, with a checksum that says it is right."""
+    end = at + 12 + int.from_bytes(data[at + 4:at + 8], "little")
+    header, payload = data[at:at + 8], bytearray(data[at + 12:end])
+    change(payload)
+    return data[:at] + header + struct.pack("<I", pictures.crc32c(header + payload)) + payload + data[end:]
+
+
+def test_no_half_picture_of_a_frame_that_cannot_be_decoded(build, export, tmp_path):
+    """The checksum is right, but the JPEG data of the second frame's last tiles is not: the still is the first frame."""
+    first, second = noise(64, 64, seed=1), noise(64, 64, seed=2)
+    whole, broken = tmp_path / "whole.sss", tmp_path / "broken.sss"
+    data = encode(build, whole, first, second)
+
+    def spoil(payload):
+        payload[-40:] = b"\xff\0" * 20  # ones, which are no code
+    broken.write_bytes(with_payload(data, frames_of(data)[1][0], spoil))
+    at_first, still = tmp_path / "first.png", tmp_path / "still.png"
+    assert export("--still", "first", "-o", at_first, whole).returncode == 0
+    done = export("-o", still, broken)
+    assert done.returncode == 1 and b"the JPEG data of a frame cannot be decoded" in done.stderr
+    assert still.read_bytes() == at_first.read_bytes()
+    # What came later nobody knows.
+    done = export("--still", "0.3", "-o", tmp_path / "later.png", broken)
+    assert done.returncode == 1 and b"the damage precedes it" in done.stderr
+    assert not (tmp_path / "later.png").exists()
+
+
+def noise(width, height, seed):
+    return numpy.random.default_rng(seed).integers(0, 256, (height, width, 4), numpy.uint8)
+
+
+def encode(build, path, *frames):
+    """A segment of frames, five a second."""
+    height, width, _ = frames[0].shape
+    subprocess.run([build / "tests" / "bench" / "encode", "--size", f"{width}x{height}", "--fps", "5", "-o", path],
+                   input=b"".join(frame.tobytes() for frame in frames), stdout=subprocess.DEVNULL, check=True)
+    return path.read_bytes()
+
+
+def test_a_video_goes_on_in_a_second_file_when_the_size_changes(build, export, tmp_path):
+    sizes, segments = [(80, 48), (160, 96), (80, 48)], []
+    for number, (width, height) in enumerate(sizes):
+        path = tmp_path / f"{number}.sss"
+        data = encode(build, path, *(noise(width, height, seed) for seed in range(number + 2)))
+        path.write_bytes(with_payload(data, 8, lambda head, n=number: struct.pack_into("<I", head, 4, n)))
+        segments.append(path)
+    done = export("-o", tmp_path / "out.mkv", *segments)
+    assert done.returncode == 0, done.stderr
+    assert b"goes on in " + str(tmp_path / "out-2.mkv").encode() in done.stderr
+    for number, (width, height) in enumerate(sizes):
+        video = packets(tmp_path / ("out.mkv" if number == 0 else f"out-{number + 1}.mkv"))
+        assert (video["streams"][0]["width"], video["streams"][0]["height"]) == (width, height)
+        assert len(video["packets"]) == number + 2
+        assert float(video["packets"][0]["pts_time"]) == 0
+    shown = subprocess.run(["ffprobe", "-v", "error", "-show_frames", "-of", "json", tmp_path / "out-2.mkv"],
+                           capture_output=True, check=True).stdout
+    assert {(frame["width"], frame["height"]) for frame in json.loads(shown)["frames"]} == {(160, 96)}
+    # No file that nobody named is written over.
+    done = export("-o", tmp_path / "out.mkv", *segments)
+    assert done.returncode == 1 and b"out-2.mkv: exists already" in done.stderr
 
 
 def test_cut_anywhere(sample, export, tmp_path):
