@@ -54,7 +54,29 @@ const PixelLoops *pixel_loops_portable(void) {
 #ifdef __x86_64__
 #include <immintrin.h>
 
-#define AVX2 __attribute__((target("avx2")))
+#define AVX2  __attribute__((target("avx2")))
+#define SSE41 __attribute__((target("sse4.1")))
+
+SSE41 static void load_sse41(void *to, const void *from, size_t size) {
+        uint8_t *out = to;
+        const uint8_t *in = from;
+        size_t head = -(uintptr_t) in % sizeof(__m128i);
+
+        head = head < size ? head : size;
+        memcpy(out, in, head);
+        for (out += head, in += head, size -= head; size >= sizeof(__m128i); size -= sizeof(__m128i)) {
+                _mm_storeu_si128((__m128i *) out, _mm_stream_load_si128((__m128i *) in));
+                out += sizeof(__m128i);
+                in += sizeof(__m128i);
+        }
+        memcpy(out, in, size);
+}
+
+static const PixelLoops sse41 = { compare_portable, copy_portable, copy_swapped_portable, load_sse41 };
+
+const PixelLoops *pixel_loops_sse41(void) {
+        return __builtin_cpu_supports("sse4.1") ? &sse41 : &portable;
+}
 
 AVX2 static void compare_avx2(const uint32_t *a, const uint32_t *b, size_t n, uint8_t *changed) {
         compare(a, b, n, changed);
@@ -86,9 +108,13 @@ AVX2 static void load_avx2(void *to, const void *from, size_t size) {
 static const PixelLoops avx2 = { compare_avx2, copy_avx2, copy_swapped_avx2, load_avx2 };
 
 const PixelLoops *pixel_loops(void) {
-        return __builtin_cpu_supports("avx2") ? &avx2 : &portable;
+        return __builtin_cpu_supports("avx2") ? &avx2 : pixel_loops_sse41();
 }
 #else
+const PixelLoops *pixel_loops_sse41(void) {
+        return &portable;
+}
+
 const PixelLoops *pixel_loops(void) {
         return &portable;
 }

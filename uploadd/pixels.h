@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The loops over pixels, for AVX2 and for any processor; which one is chosen at run time. */
+/* The loops over pixels, for AVX2, SSE4.1 and any processor; which are chosen at run time. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,5 +24,7 @@ typedef struct PixelLoops {
 
 /* The best ones for this processor. */
 const PixelLoops *pixel_loops(void);
+/* Those for processors without AVX2. */
+const PixelLoops *pixel_loops_sse41(void);
 /* Those for any. */
 const PixelLoops *pixel_loops_portable(void);

@@ -78,18 +78,23 @@ static uint64_t larger(uint64_t a, uint64_t b) {
 static void adapt(Rate *rate) {
         uint64_t least = rate->limits.interval, slow = larger(RATE_SLOW, least);
         uint64_t bytes_apart = apart(rate->frame_bytes * MINUTE, bytes_rate(rate));
-        uint64_t cpu_apart = apart(rate->frame_cpu * 1000, cpu_rate(rate));
         uint64_t for_bytes = part(bytes_apart, rate->bytes, bytes_capacity(rate));
-        uint64_t for_cpu = part(cpu_apart, rate->cpu, cpu_capacity(rate));
+        uint64_t for_cpu =
+                        part(apart(rate->frame_cpu * 1000, cpu_rate(rate)), rate->cpu, cpu_capacity(rate));
         bool was_slow = rate->interval > slow;
 
         rate->interval = larger(larger(for_bytes, for_cpu), least);
         rate->why = (for_bytes > least ? RATE_BYTES : 0U) | (for_cpu > least ? RATE_CPU : 0U);
-        /* Fewer frames come first: this one has come late already. */
-        if (was_slow && rate->interval > slow)
+        /* Fewer frames come first: this one has come late already. It is for bytes alone: coarse frames take
+         * hardly less time (of a film, 7 %), and are encoded again in full. */
+        if (was_slow && for_bytes > slow)
                 rate->coarse = true;
-        else if (larger(bytes_apart, cpu_apart) * COARSE_GAINS <= slow)
+        else if (bytes_apart * COARSE_GAINS <= slow)
                 rate->coarse = false;
+}
+
+void rate_charge(Rate *rate, uint64_t bytes) {
+        rate->bytes -= (int64_t) (bytes * MINUTE);
 }
 
 bool rate_take(Rate *rate, uint64_t now, uint64_t bytes, uint64_t cpu, bool must) {

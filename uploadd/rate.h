@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Keeps a recording below what it may cost in bytes and in processor time: with fewer frames first, then
- * with coarser tiles where the picture changes fast. Pure: no clock, no memory of its own; times are µs of
- * any one clock, which never goes back.
+/* Keeps a recording below what it may cost in bytes and in processor time: with fewer frames first, then,
+ * for bytes, with coarser tiles where the picture changes fast. Pure: no clock, no memory of its own; times
+ * are µs of any one clock, which never goes back.
  *
  * What is left of each ceiling is a bucket that fills evenly. A short burst is paid out of it, and nothing
  * is slowed down; as it empties, frames come as far apart as they cost on average, and from RATE_SLOW on
- * they get coarser. In no minute are more bytes written than the ceiling, but for a frame that must be (a
- * segment's first): what that takes over is made up for. */
+ * for bytes they get coarser. In no minute are more bytes written than the ceiling, but for a frame that
+ * must be (a segment's first): what that takes over is made up for. */
 
 #include "segment.h"
 
@@ -43,6 +43,10 @@ void rate_init(Rate *rate, const RateLimits *limits, uint64_t now);
 /* A frame was encoded, in so many bytes and nanoseconds. Returns whether it is to be written; if not, it is
  * as if it had not been taken, and a later one comes in its place. must: it is written in any case. */
 bool rate_take(Rate *rate, uint64_t now, uint64_t bytes, uint64_t cpu, bool must);
+
+/* Bytes that are written besides frames, at most UINT32_MAX: before the frame of the same moment is taken.
+ */
+void rate_charge(Rate *rate, uint64_t bytes);
 
 /* Whether a segment whose last rATE is this one should have another, which is then in *ret: at once when it
  * becomes coarse or no longer is, for the rest at most once a second. time: in the segment. */

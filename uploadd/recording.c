@@ -38,6 +38,7 @@ struct Recording {
         uint64_t start_boottime, start_realtime; /* µs */
         bool has_coarse;                         /* it has JCOA */
         SegmentRate rate_written;                /* the last rATE in it */
+        uint64_t charged;                        /* bytes of it that the ceiling knows of */
         RecordingOutput outputs[SEGMENT_OUTPUT_MAX];
         enum segment_gap gap_all; /* of all outputs, 0: none */
         sd_event_source *end;     /* its time is over */
@@ -125,6 +126,7 @@ static int segment_start(Recording *recording, uint64_t start_boottime) {
         recording->start_realtime = head.start_realtime;
         recording->gap_all = 0;
         recording->has_coarse = false;
+        recording->charged = 0;
         recording->rate_written = (SegmentRate){ .interval = recording->rate.limits.interval };
         memset(recording->outputs, 0, sizeof(recording->outputs));
         cursor_layer_restart(recording->cursors);
@@ -412,11 +414,19 @@ static int write_encoded(Recording *recording, const DrawnFrame *frame, uint32_t
         return r;
 }
 
+/* All that was written besides frames. */
+static void charge(Recording *recording) {
+        uint64_t size = recording->writer.buffer.size;
+
+        rate_charge(&recording->rate, size - recording->charged);
+        recording->charged = size;
+}
+
 /* Encodes the picture that was drawn into the open segment. -EAGAIN: it may not be written now. */
 static int write_frame(Recording *recording, const DrawnFrame *frame, const struct wire_output *output,
                        bool torn, uint64_t boottime) {
         RecordingOutput *o = &recording->outputs[frame->output];
-        uint64_t time = segment_time(recording, boottime), size = recording->writer.buffer.size, bytes = 0;
+        uint64_t time = segment_time(recording, boottime), bytes = 0;
         EncodedFrame encoded;
         bool key;
         int r;
@@ -434,7 +444,8 @@ static int write_frame(Recording *recording, const DrawnFrame *frame, const stru
         bool must = !o->has_key || o->gap.reason != 0 || recording->gap_all != 0, write = r > 0 || must;
         if (write)
                 bytes = encoded.operations->size + SEGMENT_CHUNK_HEADER_SIZE + SEGMENT_FRAM_SIZE;
-        bytes += recording->writer.buffer.size - size;
+        charge(recording);
+        const Rate before = recording->rate;
         bool take = rate_take(&recording->rate, boottime_now(), bytes,
                               frame->cpu + (clock_now(CLOCK_THREAD_CPUTIME_ID) - recording->cpu_start) *
                                                               1000,
@@ -446,8 +457,12 @@ static int write_frame(Recording *recording, const DrawnFrame *frame, const stru
                 return r;
         r = write_encoded(recording, frame,
                           (key ? SEGMENT_FRAME_KEY : 0U) | (torn ? SEGMENT_FRAME_TORN : 0U), time, &encoded);
+        /* It is paid for where it is written: in the next segment. */
+        if (r == -EFBIG)
+                recording->rate = before;
         if (r < 0)
                 return r;
+        recording->charged += bytes;
         o->has_key = true;
         o->gap.reason = 0;
         recording->gap_all = 0;

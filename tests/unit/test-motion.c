@@ -159,9 +159,9 @@ static void test_nothing_in_noise(void **state) {
         scene_done(&scene);
 }
 
-/* Displacements that are found, match nearly everything and explain no tile: they must not stand in the way of
- * one that does. In each band of tiles above, one row is new but for pieces that moved, and the others are
- * blank; below, text moves sideways. */
+/* Displacements that are found, match nearly everything and explain no tile: they must not stand in the way
+ * of one that does. In each band of tiles above, one row is new but for pieces that moved, and the others
+ * are blank; below, text moves sideways. */
 static void test_after_vain_displacements(void **state) {
         const uint32_t width = 1024, height = 480, above = 360;
         uint32_t before;
@@ -214,10 +214,8 @@ static void test_always_exact(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_scrolled_window),
-                cmocka_unit_test(test_two_windows),
-                cmocka_unit_test(test_nothing_in_noise),
-                cmocka_unit_test(test_after_vain_displacements),
+                cmocka_unit_test(test_scrolled_window),  cmocka_unit_test(test_two_windows),
+                cmocka_unit_test(test_nothing_in_noise), cmocka_unit_test(test_after_vain_displacements),
                 cmocka_unit_test(test_always_exact),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,8 @@
 #include "tile-dictionary.h"
 
 static void test_loops_agree(void **state) {
-        const PixelLoops *best = pixel_loops(), *portable = pixel_loops_portable();
+        const PixelLoops *best = pixel_loops(), *portable = pixel_loops_portable(),
+                         *other_loads = pixel_loops_sse41();
         uint32_t *a = calloc(4096, 4), *b = calloc(4096, 4), *c = calloc(4096, 4);
         (void) state;
 
@@ -32,6 +33,8 @@ static void test_loops_agree(void **state) {
                 b[n] = 0x12345678;
                 best->load(b, bytes, n * 4);
                 assert_int_equal(b[n], 0x12345678);
+                other_loads->load(b, bytes, n * 4 + 1);
+                assert_memory_equal(b, bytes, n * 4 + 1);
                 best->load(b, a + offset, n * 4);
                 for (unsigned i = 0; i < round % 8; i++)
                         b[(size_t) rand() % (n + 1)] ^= 1U << rand() % 32;

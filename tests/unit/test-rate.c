@@ -120,6 +120,34 @@ static void test_processor_time(void **state) {
         assert_false(rate.coarse); /* fewer frames were enough */
 }
 
+/* Frames that take long become fewer and fewer, but not coarse, as that would not make them quicker. */
+static void test_coarse_is_for_bytes_alone(void **state) {
+        const Cost cost = { 20000, 10000, 400000000, 0 }; /* 400 ms */
+        Rate rate;
+        (void) state;
+
+        start(&rate, 60000000, 60);
+        simulate(&rate, &cost, 0, 10 * MINUTE);
+        assert_true(rate.why == RATE_CPU && rate.interval > RATE_SLOW);
+        for (uint32_t i = 0; i < n_written; i++)
+                assert_false(written[i].coarse);
+}
+
+/* What is written besides frames counts, also beside those that are not taken. */
+static void test_everything_written_counts(void **state) {
+        Rate rate;
+        (void) state;
+
+        start(&rate, 8000000, 0); /* a bucket of 1,000,000 bytes, and 7,000,000 a minute */
+        assert_true(rate_take(&rate, 0, 900000, 0, false));
+        rate_charge(&rate, 50000);
+        assert_false(rate_take(&rate, 0, 60000, 0, false));
+        assert_true(rate_take(&rate, 0, 50000, 0, false));
+        rate_charge(&rate, 700000);
+        assert_false(rate_take(&rate, 6 * SECOND - 1, 1, 0, false));
+        assert_true(rate_take(&rate, 6 * SECOND + 10, 1, 0, false));
+}
+
 /* Fewer frames, then coarse ones, and back. */
 static void test_order_of_measures(void **state) {
         const Cost film = { 300000, 100000, 1000, 0 }, typing = { 3000, 3000, 1000, 0 };
@@ -194,10 +222,15 @@ static void test_what_is_said(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_bytes_of_every_minute), cmocka_unit_test(test_a_frame_that_must),
-                cmocka_unit_test(test_processor_time),        cmocka_unit_test(test_order_of_measures),
-                cmocka_unit_test(test_a_burst_passes),        cmocka_unit_test(test_no_ceiling),
+                cmocka_unit_test(test_bytes_of_every_minute),
+                cmocka_unit_test(test_a_frame_that_must),
+                cmocka_unit_test(test_processor_time),
+                cmocka_unit_test(test_order_of_measures),
+                cmocka_unit_test(test_a_burst_passes),
+                cmocka_unit_test(test_no_ceiling),
                 cmocka_unit_test(test_what_is_said),
+                cmocka_unit_test(test_coarse_is_for_bytes_alone),
+                cmocka_unit_test(test_everything_written_counts),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
