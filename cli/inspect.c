@@ -3,6 +3,7 @@
 /* streamsight-inspect: prints what segments consist of, a line for each chunk and operation, up to the end
  * or to where one is damaged. */
 
+#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,15 @@
 #include "cleanup.h"
 #include "segment-file.h"
 #include "segment-reader.h"
+
+static const char usage[] =
+                "streamsight inspect SEGMENT...\n"
+                "\n"
+                "Prints what recorded segments (.sss) consist of, a line for each chunk and operation, up to the end or to\n"
+                "where one is damaged.\n"
+                "\n"
+                "  -h, --help     show this\n"
+                "      --version  show the version\n";
 
 static const char *gap_reason(uint32_t reason) {
         static const char *const names[] = {
@@ -226,17 +236,31 @@ static int inspect(const char *path) {
 }
 
 int main(int argc, char *argv[]) {
+        enum { OPTION_VERSION = 256 };
+        static const struct option options[] = {
+                { "help", no_argument, NULL, 'h' },
+                { "version", no_argument, NULL, OPTION_VERSION },
+                {},
+        };
         int result = 0;
 
-        if (argc < 2 || strcmp(argv[1], "--help") == 0) {
-                FILE *to = argc < 2 ? stderr : stdout;
-                fputs("streamsight inspect SEGMENT…\n\nPrints what recorded segments (.sss) consist of, a line for each "
-                      "chunk and operation.\n",
-                      to);
-                return argc < 2 ? EXIT_FAILURE : EXIT_SUCCESS;
+        for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) >= 0;)
+                switch (c) {
+                case 'h':
+                        fputs(usage, stdout);
+                        return EXIT_SUCCESS;
+                case OPTION_VERSION:
+                        puts("streamsight-inspect " STREAMSIGHT_VERSION);
+                        return EXIT_SUCCESS;
+                default:
+                        return EXIT_FAILURE;
+                }
+        if (optind == argc) {
+                fputs("streamsight inspect: which segments? See --help\n", stderr);
+                return EXIT_FAILURE;
         }
-        for (int i = 1; i < argc; i++) {
-                int r = inspect(argv[i]);
+        for (char **path = argv + optind; *path; path++) {
+                int r = inspect(*path);
                 result = r < 0 ? r : result;
         }
         return result < 0 || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -18,7 +18,7 @@ int client_open(sd_bus **ret) {
 int client_failed(const sd_bus_error *error, int r) {
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
             sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
-                fputs("The StreamSight agent does not run on this computer. Check: systemctl status "
+                fputs("The StreamSight agent does not run on this computer. See why: journalctl -u "
                       "streamsight-brokerd\n",
                       stderr);
         else
@@ -65,7 +65,8 @@ static void help(void) {
              "  export …         turn recorded segments into pictures or a video\n"
              "  inspect …        print what recorded segments consist of\n"
              "  verify …         find whether recordings are what the workstation recorded\n"
-             "  --help, --version\n\n"
+             "  -h, --help       show this\n"
+             "      --version    show the version\n\n"
              "All but status, export, inspect and verify are for administrators. See streamsight(1).");
 }
 

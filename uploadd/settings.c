@@ -31,7 +31,7 @@ int settings_parse_arguments(Settings *settings, int argc, char *argv[]) {
         while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
                 switch (c) {
                 case 'h':
-                        printf("%s [--config=FILE] [--frame-socket=PATH] [--broker-socket=PATH]\n\n"
+                        printf("%s [--config=FILE] [--frame-socket=PATH] [--broker-socket=PATH] [--help] [--version]\n\n"
                                "Encodes and uploads StreamSight's recordings. Started by systemd.\n",
                                argv[0]);
                         return 0;

@@ -11,7 +11,23 @@ build_root=$cache/build/$(printf %s "$checkout" | sha256sum | cut -c1-12)
 
 step() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 
-# build KIND [meson option…]: configures once, compiles, and prints the folder. Quiet unless it fails.
+# show_progress: of lines "[n/m] text", the last one on a terminal, and a line for each tenth of them elsewhere.
+show_progress() {
+	local line width tenth=0
+	width=$(tput cols 2>/dev/null || echo 80)
+	while IFS= read -r line; do
+		[[ $line =~ ^\[([0-9]+)/([0-9]+)\]\  ]] || continue
+		if [ -t 2 ]; then
+			printf '\r\033[K     %s' "${line:0:width - 6}" >&2
+		elif ((BASH_REMATCH[1] * 10 / BASH_REMATCH[2] != tenth)); then
+			tenth=$((BASH_REMATCH[1] * 10 / BASH_REMATCH[2]))
+			printf '     %s\n' "$line" >&2
+		fi
+	done
+	[ ! -t 2 ] || printf '\r\033[K' >&2
+}
+
+# build KIND [meson option…]: configures once, compiles, and prints the folder. Says how far it is, and what failed.
 build() {
 	local kind=$1 folder=$build_root/$1 log
 	shift
@@ -22,8 +38,8 @@ build() {
 			meson configure "$folder" "$@"
 		else
 			meson setup "$folder" "$checkout" "$@"
-		fi && ninja -C "$folder"
-	} >"$log" 2>&1 || {
+		fi >"$log" 2>&1 && ninja -C "$folder" 2>&1 | tee -a "$log" | show_progress
+	} || {
 		cat "$log" >&2
 		echo "The $kind build failed." >&2
 		return 1
