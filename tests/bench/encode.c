@@ -14,23 +14,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include <jpeglib.h>
-
+#include "beside.h"
 #include "cleanup.h"
 #include "encoder.h"
+#include "pixels.h"
 #include "rate.h"
 #include "reference.h"
 #include "segment-writer.h"
+#include "tile-hash.h"
 
 typedef struct Options {
         uint32_t width, height, fps, quality;
         uint64_t bytes_per_minute; /* ceilings, 0: none; the clock is that of the frames */
         uint32_t cpu_ms_per_second;
         const char *path, *decoded;
-        bool compare;   /* also decode: for the PSNR, and whether it is what the reference shows */
-        bool reference; /* only what the frames cost otherwise */
+        bool compare;        /* also decode: for the PSNR, and whether it is what the reference shows */
+        bool beside;         /* also what each frame costs otherwise */
+        bool all_keys;       /* every frame a keyframe */
+        bool write_combined; /* by the way for memory that must be read once, in whole lines */
 } Options;
 
 typedef struct Cost {
@@ -38,57 +40,20 @@ typedef struct Cost {
         uint64_t bytes, n_new, n_ref, n_moves;
 } Cost;
 
-static uint64_t thread_time(void) {
-        struct timespec now;
+/* --portable: the loops for any processor. The linker puts these in the place of what chooses. */
+static bool portable;
 
-        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-        return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
+const PixelLoops *__real_pixel_loops(void);
+const PixelLoops *__wrap_pixel_loops(void);
+TileHashFunction __real_tile_hash_function(void);
+TileHashFunction __wrap_tile_hash_function(void);
+
+const PixelLoops *__wrap_pixel_loops(void) {
+        return portable ? pixel_loops_portable() : __real_pixel_loops();
 }
 
-/* What a full-frame compression of the same pixels costs, as TurboJPEG does it at 4:4:4 and quality 85. */
-static uint64_t full_frame(const uint32_t *pixels, const Options *options) {
-        static unsigned char *buffer;
-        unsigned long size = (unsigned long) options->width * options->height * 4;
-        struct jpeg_compress_struct jpeg;
-        struct jpeg_error_mgr errors;
-
-        if (!buffer && !(buffer = malloc(size)))
-                abort();
-        unsigned char *out = buffer;
-        uint64_t start = thread_time();
-        jpeg.err = jpeg_std_error(&errors);
-        jpeg_create_compress(&jpeg);
-        jpeg_mem_dest(&jpeg, &out, &size);
-        jpeg.image_width = options->width;
-        jpeg.image_height = options->height;
-        jpeg.input_components = 4;
-        jpeg.in_color_space = JCS_EXT_BGRX;
-        jpeg_set_defaults(&jpeg);
-        jpeg_set_quality(&jpeg, 85, TRUE);
-        jpeg.comp_info[0].h_samp_factor = jpeg.comp_info[0].v_samp_factor = 1;
-        jpeg_start_compress(&jpeg, TRUE);
-        while (jpeg.next_scanline < jpeg.image_height) {
-                JSAMPROW row = (JSAMPROW) (pixels + (size_t) jpeg.next_scanline * options->width);
-                jpeg_write_scanlines(&jpeg, &row, 1);
-        }
-        jpeg_finish_compress(&jpeg);
-        jpeg_destroy_compress(&jpeg);
-        return thread_time() - start;
-}
-
-/* One pass of reading a frame: the unit of "reads". */
-#ifdef __x86_64__
-__attribute__((target("avx2"), optimize("O3")))
-#endif
-static uint64_t
-read_pass(const uint32_t *pixels, size_t n) {
-        uint64_t start = thread_time();
-        uint32_t sum = 0;
-
-        for (size_t i = 0; i < n; i++)
-                sum |= pixels[i];
-        __asm__ volatile("" : : "r"(sum));
-        return thread_time() - start;
+TileHashFunction __wrap_tile_hash_function(void) {
+        return portable ? tile_hash_portable : __real_tile_hash_function();
 }
 
 static size_t allocated(void) {
@@ -137,7 +102,10 @@ static int parse_options(Options *options, int argc, char *argv[]) {
                                                { "bytes-per-minute", required_argument, NULL, 'b' },
                                                { "cpu-ms-per-second", required_argument, NULL, 'p' },
                                                { "compare", no_argument, NULL, 'c' },
-                                               { "reference", no_argument, NULL, 'r' },
+                                               { "beside", no_argument, NULL, 'r' },
+                                               { "all-keys", no_argument, NULL, 'k' },
+                                               { "write-combined", no_argument, NULL, 'w' },
+                                               { "portable", no_argument, NULL, 'a' },
                                                { "decoded", required_argument, NULL, 'd' },
                                                {} };
         int c;
@@ -158,7 +126,13 @@ static int parse_options(Options *options, int argc, char *argv[]) {
                 else if (c == 'c')
                         options->compare = true;
                 else if (c == 'r')
-                        options->reference = true;
+                        options->beside = true;
+                else if (c == 'k')
+                        options->all_keys = true;
+                else if (c == 'w')
+                        options->write_combined = true;
+                else if (c == 'a')
+                        portable = true;
         return optind == argc && segment_size_ok(options->width, options->height) ? 0 : -EINVAL;
 }
 
@@ -224,7 +198,8 @@ static int bench_frame(Bench *bench, const uint32_t *pixels) {
         const PicturePlane plane = { .pixels = (const uint8_t *) pixels,
                                      .pitch = (size_t) options->width * 4,
                                      .width = options->width,
-                                     .height = options->height };
+                                     .height = options->height,
+                                     .write_combined = options->write_combined };
         SegmentTables tables = encoder_tables(bench->encoder);
         size_t size = bench->writer.buffer.size;
         EncodedFrame encoded;
@@ -239,7 +214,7 @@ static int bench_frame(Bench *bench, const uint32_t *pixels) {
         }
         (void) encoder_draw(bench->encoder, 0, &plane);
         encoder_set_coarse(bench->encoder, bench->rate.coarse);
-        r = encoder_encode(bench->encoder, 0, bench->n_frames == 0, &key, &encoded);
+        r = encoder_encode(bench->encoder, 0, bench->n_frames == 0 || options->all_keys, &key, &encoded);
         if (r < 0)
                 return r;
         if (!may_take(bench, &encoded, time)) {
@@ -285,31 +260,31 @@ static double psnr(double error, double n) {
 static void print(const Bench *bench) {
         double n = bench->n_frames > 0 ? (double) bench->n_frames : 1;
 
-        if (bench->options.reference) {
-                printf("{\"frames\": %" PRIu64 ", \"full_frame_ms\": %.3f, \"read_ms\": %.3f}\n",
-                       bench->n_frames, (double) bench->full_time / n / 1e6,
-                       (double) bench->read_time / n / 1e6);
-                return;
-        }
         printf("{\"frames\": %" PRIu64 ", \"skipped\": %" PRIu64 ", \"bytes\": %zu, \"memory\": %zu, ",
                bench->n_frames, bench->n_skipped, bench->writer.buffer.size, bench->memory);
         if (bench->options.compare)
                 printf("\"frames_not_as_reference\": %" PRIu64 ", \"psnr_rgb\": %.2f, ", bench->n_wrong,
                        psnr(bench->error, (double) bench->options.width * bench->options.height * 3 * n));
+        if (bench->options.beside)
+                printf("\"full_frame_ms\": %.3f, \"read_ms\": %.3f, ", (double) bench->full_time / n / 1e6,
+                       (double) bench->read_time / n / 1e6);
         print_cost("unchanged", &bench->unchanged, false);
         print_cost("changed", &bench->changed, false);
         print_cost("key", &bench->key, true);
         printf("}\n");
 }
 
-/* Two frames in turn, so that what is read was not just written. */
-static void measure_frame(Bench *bench, const uint32_t *pixels, uint32_t *copy) {
-        size_t n = (size_t) bench->options.width * bench->options.height;
+/* The other ways and the encoder in turn, so that what else the machine does disturbs both; and two
+ * pictures, so that what is read was not just written. */
+static int bench_beside(Bench *bench, const uint32_t *pixels, uint32_t *copy) {
+        const Options *options = &bench->options;
+        size_t n = (size_t) options->width * options->height;
 
-        bench->full_time += full_frame(pixels, &bench->options);
-        bench->read_time += (read_pass(copy, n) + read_pass(pixels, n)) / 2;
+        bench->read_time += (beside_read(copy, n) + beside_read(pixels, n)) / 2;
+        int r = bench_frame(bench, pixels);
+        bench->full_time += beside_full_frame(pixels, options->width, options->height, options->quality);
         memcpy(copy, pixels, n * sizeof(uint32_t));
-        bench->n_frames++;
+        return r;
 }
 
 static int bench_run(Bench *bench) {
@@ -322,11 +297,6 @@ static int bench_run(Bench *bench) {
 
         if (!pixels || !copy)
                 return -ENOMEM;
-        if (options->reference) {
-                while (fread(pixels, 1, size, stdin) == size)
-                        measure_frame(bench, pixels, copy);
-                return 0;
-        }
         const RateLimits limits = { 1000000 / options->fps, options->bytes_per_minute,
                                     options->cpu_ms_per_second };
         size_t before = allocated();
@@ -351,8 +321,8 @@ static int bench_run(Bench *bench) {
         if (r >= 0)
                 r = segment_writer_output(&bench->writer, &output);
         while (r >= 0 && fread(pixels, 1, size, stdin) == size)
-                r = bench_frame(bench, pixels);
-        if (!options->compare)
+                r = options->beside ? bench_beside(bench, pixels, copy) : bench_frame(bench, pixels);
+        if (!options->compare && !options->beside)
                 bench->memory = allocated() - before - bench->writer.buffer.capacity -
                                 bench->writer.entries.capacity - bench->canvas.stride * bench->canvas.height;
         if (r >= 0)
@@ -368,7 +338,7 @@ int main(int argc, char *argv[]) {
 
         if (parse_options(&bench.options, argc, argv) < 0) {
                 fprintf(stderr,
-                        "usage: encode [--size WIDTHxHEIGHT] [--fps N] [--quality N] [--bytes-per-minute N] [--cpu-ms-per-second N] [--compare [--decoded FILE] | --reference] [-o FILE]\n");
+                        "usage: encode [--size WIDTHxHEIGHT] [--fps N] [--quality N] [--bytes-per-minute N] [--cpu-ms-per-second N] [--all-keys] [--write-combined] [--portable] [--beside] [--compare [--decoded FILE]] [-o FILE]\n");
                 return EXIT_FAILURE;
         }
         r = bench_run(&bench);

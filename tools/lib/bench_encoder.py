@@ -5,27 +5,49 @@ import json
 import os
 import pathlib
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
 
+import bench_memory
+import bench_record
 from progress import Progress
 
 FPS = 5
 SEGMENT_SECONDS = 60
+KEYS = 25  # frames that are encoded as keyframes, to see what it costs when everything is new
+PSNR = 40  # at least, in dB
+READS = 2.2  # of an unchanged frame
+ALL_NEW = 1.2  # full-frame compressions
+
+# What is aimed at, by what a trace's name begins with: bytes ÷ x264 veryfast, time of a changed frame ÷ full-frame JPEG, time of
+# the whole trace ÷ x264 ultrafast.
+TARGETS = {
+    "idle": (0.3, 0.10, 0.15),
+    "typing": (0.3, 0.10, 0.15),
+    "switch": (0.3, 0.10, 0.15),
+    "scroll": (0.45, 0.25, 0.35),
+    "term": (0.7, 0.25, 0.35),
+    "sideways": (0.7, 0.25, 0.35),
+    "video": (3, 0.30, 0.35),
+    "new": (None, ALL_NEW, None),
+}
 
 
 def parse():
     parser = argparse.ArgumentParser(prog="tools/bench encoder", description=__doc__.split(": ", 1)[1])
-    parser.add_argument("traces", nargs="+", type=pathlib.Path, metavar="TRACE")
+    parser.add_argument("traces", nargs="*", type=pathlib.Path, metavar="TRACE", help="default: those of tools/bench record")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all that was measured there")
     parser.add_argument("--quality", type=int, default=85)
+    parser.add_argument("--rounds", type=int, default=3, help="times are the median of so many runs (default: 3)")
     parser.add_argument("--build", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--recordings", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 class Trace:
-    """Raw frames in a file, read once or again and again up to so many frames."""
+    """Raw frames in a file."""
 
     def __init__(self, source, folder):
         self.name = source.stem
@@ -39,11 +61,10 @@ class Trace:
                         self.path], check=True)
         self.frames = self.path.stat().st_size // (self.width * self.height * 4)
 
-    def feed(self, frames):
-        """A process that writes so many frames to its standard output."""
-        loop = 'while cat "$0"; do :; done 2>/dev/null | head -c "$1"'
-        return subprocess.Popen(["bash", "-c", loop, str(self.path), str(frames * self.width * self.height * 4)],
-                                stdout=subprocess.PIPE)
+    def feed(self, frames=None):
+        """A process that writes its frames, or the first of them, to its standard output."""
+        size = (frames or self.frames) * self.width * self.height * 4
+        return subprocess.Popen(["head", "-c", str(size), self.path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
     def input(self, pixels="bgr0", source="-"):
         return ["-f", "rawvideo", "-pix_fmt", pixels, "-s", f"{self.width}x{self.height}", "-r", str(FPS), "-i", source]
@@ -63,32 +84,33 @@ def run(command, stdin, **kwargs):
         return output, error, usage.ru_utime + usage.ru_stime
 
 
-def likeness(trace, frames, other):
+def likeness(trace, other):
     """PSNR over R, G and B, and SSIM, of a video file or raw pipe (as ffmpeg input options) against the trace."""
     pass_fds = [int(option.split(":")[1]) for option in other if str(option).startswith("pipe:")]
-    feeder = trace.feed(frames)
+    feeder = trace.feed()
     graph = "[0]format=gbrp,split[a][c];[1]format=gbrp,split[b][d];[a][b]psnr[x];[c][d]ssim[y]"
     _, log, _ = run(["ffmpeg", "-v", "info", "-nostats", *trace.input(), *other, "-filter_complex", graph, "-map", "[x]",
                      "-f", "null", "-", "-map", "[y]", "-f", "null", "-"], feeder.stdout, pass_fds=pass_fds)
+    feeder.wait()
     return (float(re.search(r"PSNR .*average:([0-9.]+|inf)", log)[1]), float(re.search(r"SSIM .*All:([0-9.]+)", log)[1]))
 
 
-def x264(trace, frames, preset, folder):
-    """Bytes, CPU seconds of the codec alone, and likeness."""
+def x264(trace, preset, folder):
+    """Bytes, CPU seconds of the codec alone, and where the video is."""
     command = ["ffmpeg", "-v", "error", "-y", "-threads", "1", *trace.input("yuv420p")]
     codec = ["-c:v", "libx264", "-preset", preset, "-crf", "23", "-g", str(10 * FPS), "-threads", "1"]
     path, seconds = folder / f"{trace.name}.{preset}.264", []
     for output in ([*codec, path], ["-c:v", "rawvideo", "-f", "null", "-"]):
-        feeder = trace.feed(frames)
+        feeder = trace.feed()
         convert = subprocess.Popen(["ffmpeg", "-v", "error", *trace.input(), "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"],
                                    stdin=feeder.stdout, stdout=subprocess.PIPE)
         seconds.append(run(command + [str(o) for o in output], convert.stdout)[2])
         convert.wait()
         feeder.wait()
-    return {"bytes": path.stat().st_size, "ms": (seconds[0] - seconds[1]) * 1000 / frames, "path": path}
+    return {"bytes": path.stat().st_size, "ms": (seconds[0] - seconds[1]) * 1000 / trace.frames, "path": path}
 
 
-def encode(trace, frames, options, *more, **kwargs):
+def encode(trace, options, *more, frames=None, **kwargs):
     feeder = trace.feed(frames)
     output, _, _ = run([options.build / "tests/bench/encode", "--size", f"{trace.width}x{trace.height}", "--fps", str(FPS),
                         "--quality", str(options.quality), *more], feeder.stdout, **kwargs)
@@ -96,102 +118,156 @@ def encode(trace, frames, options, *more, **kwargs):
     return json.loads(output)
 
 
-def encode_likeness(trace, frames, options):
+def encode_likeness(trace, options):
     """The same with decoding: whether each frame is as the reference, and the likeness by ffmpeg's measure."""
     read, write = os.pipe()
-    feeder = trace.feed(frames)
+    feeder = trace.feed()
     encoder = subprocess.Popen([options.build / "tests/bench/encode", "--size", f"{trace.width}x{trace.height}", "--quality",
                                 str(options.quality), "--compare", "--decoded", f"/dev/fd/{write}"],
                                stdin=feeder.stdout, stdout=subprocess.PIPE, pass_fds=[write])
     os.close(write)
-    psnr, ssim = likeness(trace, frames, trace.input(source=f"pipe:{read}"))
+    psnr, ssim = likeness(trace, trace.input(source=f"pipe:{read}"))
     os.close(read)
     output, _ = encoder.communicate()
     feeder.wait()
+    if encoder.returncode:
+        raise subprocess.CalledProcessError(encoder.returncode, encoder.args)
     result = json.loads(output)
     return {"psnr": psnr, "ssim": ssim, "frames_not_as_reference": result["frames_not_as_reference"]}
 
 
-def measure(trace, options, folder, progress):
-    long = SEGMENT_SECONDS * FPS
-    result = {"name": trace.name, "frames": trace.frames, "frame_bytes": trace.width * trace.height * 4}
-    with progress.step(f"{trace.name}: the encoder"):
-        result["encoder"] = encode(trace, trace.frames, options)
-        result["reference"] = encode(trace, trace.frames, options, "--reference")
-        result["segment"] = encode(trace, long, options)
-    with progress.step(f"{trace.name}: decoding, against the reference"):
-        result["likeness"] = encode_likeness(trace, trace.frames, options)
-    for preset in ("ultrafast", "veryfast"):
-        with progress.step(f"{trace.name}: x264 {preset}"):
-            result[preset] = x264(trace, trace.frames, preset, folder)
-            path = result[preset].pop("path")
-            result[preset]["psnr"], result[preset]["ssim"] = likeness(trace, trace.frames, ["-i", str(path)])
-    with progress.step(f"{trace.name}: x264 veryfast, {SEGMENT_SECONDS} s"):
-        result["veryfast_segment"] = x264(trace, long, "veryfast", folder)
-        result["veryfast_segment"].pop("path")
+def times(trace, options, folder):
+    """One run: each way of the encoder with full-frame JPEG and a read of the frame in turn with it, and x264 ultrafast."""
+    ways = {"plain": [], "write_combined": ["--write-combined"], "portable": ["--portable"]}
+    result = {way: encode(trace, options, "--beside", *more) for way, more in ways.items()}
+    result["keys"] = encode(trace, options, "--beside", "--all-keys", frames=min(trace.frames, KEYS))
+    result["ultrafast_ms"] = x264(trace, "ultrafast", folder)["ms"]
     return result
 
 
-def ratios(result):
-    ours, reference = result["encoder"], result["reference"]
-    kinds = [ours[kind] for kind in ("unchanged", "changed", "key")]
-    ms = sum(kind["ms"] * kind["frames"] for kind in kinds) / result["frames"]
-    return {
-        "bytes_x264": ours["bytes"] / result["veryfast"]["bytes"],
-        "bytes_x264_segment": result["segment"]["bytes"] / result["veryfast_segment"]["bytes"],
-        "cpu_full": ours["changed"]["ms"] / reference["full_frame_ms"],
-        "cpu_key": ours["key"]["ms"] / reference["full_frame_ms"],
-        "reads": ours["unchanged"]["ms"] / reference["read_ms"] if ours["unchanged"]["frames"] else None,
-        "cpu_x264": ms / result["ultrafast"]["ms"],
-    }
+def ratio(way, kind):
+    """A frame of a kind, in full-frame JPEGs; None if there was none. Unchanged ones in reads."""
+    if not way[kind]["frames"]:
+        return None
+    return way[kind]["ms"] / way["read_ms" if kind == "unchanged" else "full_frame_ms"]
 
 
-COLUMNS = (
-    ("trace", lambda r: r["name"]),
+def ratios(time):
+    plain = time["plain"]
+    kinds = [plain[kind] for kind in ("unchanged", "changed", "key")]
+    ms = sum(kind["ms"] * kind["frames"] for kind in kinds) / plain["frames"]
+    found = {f"{way}_{kind}": ratio(time[way], kind) for way in ("plain", "write_combined", "portable") for kind in ("unchanged", "changed")}
+    return found | {"all_new": ratio(time["keys"], "key"), "x264": ms / time["ultrafast_ms"], "ms": plain["changed"]["ms"]}
+
+
+def medians(rows):
+    return {key: statistics.median(row[key] for row in rows) if rows[0][key] is not None else None for key in rows[0]}
+
+
+def measure(trace, options, folder, progress):
+    result = {"name": trace.name, "frames": trace.frames, "frame_bytes": trace.width * trace.height * 4}
+    with progress.step(f"{trace.name}: bytes"):
+        result["encoder"] = encode(trace, options)
+        result["veryfast"] = x264(trace, "veryfast", folder)
+    with progress.step(f"{trace.name}: decoding, against the reference"):
+        result["likeness"] = encode_likeness(trace, options)
+        result["veryfast"]["psnr"], result["veryfast"]["ssim"] = likeness(trace, ["-i", str(result["veryfast"].pop("path"))])
+    result["times"] = []
+    for number in range(options.rounds):
+        with progress.step(f"{trace.name}: times, {number + 1} of {options.rounds}"):
+            result["times"].append(times(trace, options, folder))
+    result["ratios"] = medians([ratios(time) for time in result["times"]])
+    with progress.step(f"{trace.name}: memory of uploadd"):
+        result["memory"] = bench_memory.measure(options.build, trace.path, trace.width, trace.height)
+    return result
+
+
+def aimed(value, target, form="{:.2f}"):
+    """The figure, with its target in brackets, and marked if it misses it."""
+    if value is None:
+        return "–"
+    return form.format(value) + (f" ({target:g}){'' if value <= target else ' ✗'}" if target is not None else "")
+
+
+def per_minute(result):
+    """Bytes ÷ x264's if the trace went on for a segment's length: ours has one keyframe in it, x264's one every 10 s already."""
+    ours, part = result["encoder"], SEGMENT_SECONDS * FPS / result["frames"]
+    return (ours["key"]["bytes"] + (ours["bytes"] - ours["key"]["bytes"]) * part) / (result["veryfast"]["bytes"] * part)
+
+
+def target(result, which):
+    return next((t[which] for kind, t in TARGETS.items() if result["name"].startswith(kind)), None)
+
+
+def frame_memory(result):
+    return 3 * result["frame_bytes"] + (32 << 20)
+
+
+BYTES = (
+    ("bytes", lambda r: r["name"]),
     ("kB", lambda r: f"{r['encoder']['bytes'] / 1000:.0f}"),
     ("x264 kB", lambda r: f"{r['veryfast']['bytes'] / 1000:.0f}"),
-    ("bytes ÷ x264", lambda r: f"{r['ratios']['bytes_x264']:.2f}"),
-    (f"… {SEGMENT_SECONDS} s", lambda r: f"{r['ratios']['bytes_x264_segment']:.2f}"),
-    ("PSNR", lambda r: f"{r['likeness']['psnr']:.1f}"),
+    ("÷ x264", lambda r: aimed(r["encoder"]["bytes"] / r["veryfast"]["bytes"], target(r, 0))),
+    (f"… in {SEGMENT_SECONDS} s", lambda r: aimed(per_minute(r), target(r, 0))),
+    ("PSNR", lambda r: f"{r['likeness']['psnr']:.1f}{' ✗' if r['likeness']['psnr'] < PSNR else ''}"),
     ("x264", lambda r: f"{r['veryfast']['psnr']:.1f}"),
     ("SSIM", lambda r: f"{r['likeness']['ssim']:.4f}"),
     ("x264", lambda r: f"{r['veryfast']['ssim']:.4f}"),
-    ("ms changed", lambda r: f"{r['encoder']['changed']['ms']:.2f}"),
-    ("÷ full JPEG", lambda r: f"{r['ratios']['cpu_full']:.2f}"),
-    ("all new ÷", lambda r: f"{r['ratios']['cpu_key']:.2f}"),
-    ("unchanged, reads", lambda r: f"{r['ratios']['reads']:.2f}" if r["ratios"]["reads"] else "–"),
-    ("÷ ultrafast", lambda r: f"{r['ratios']['cpu_x264']:.2f}"),
-    ("memory, frames + MiB", lambda r: f"3 + {(r['encoder']['memory'] - 3 * r['frame_bytes']) / 2**20:.1f}"),
-    ("wrong frames", lambda r: str(r["likeness"]["frames_not_as_reference"])),
+    ("frames", lambda r: str(r["frames"])),
+    ("wrong", lambda r: str(r["likeness"]["frames_not_as_reference"])),
+)
+
+TIMES = (
+    ("time", lambda r: r["name"]),
+    ("ms", lambda r: f"{r['ratios']['ms']:.2f}"),
+    ("÷ full JPEG", lambda r: aimed(r["ratios"]["plain_changed"], target(r, 1))),
+    ("write-comb.", lambda r: aimed(r["ratios"]["write_combined_changed"], target(r, 1))),
+    ("portable", lambda r: aimed(r["ratios"]["portable_changed"], target(r, 1))),
+    ("as keyframe", lambda r: aimed(r["ratios"]["all_new"], ALL_NEW)),
+    ("unchanged, reads", lambda r: aimed(r["ratios"]["plain_unchanged"], READS)),
+    ("write-comb.", lambda r: aimed(r["ratios"]["write_combined_unchanged"], None)),
+    ("portable", lambda r: aimed(r["ratios"]["portable_unchanged"], None)),
+    ("÷ ultrafast", lambda r: aimed(r["ratios"]["x264"], target(r, 2))),
+    ("uploadd, MiB", lambda r: aimed(r["memory"] / 2**20, frame_memory(r) / 2**20, "{:.1f}")),
 )
 
 
-def print_table(results):
-    rows = [[title for title, _ in COLUMNS]] + [[cell(result) for _, cell in COLUMNS] for result in results]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
+def print_table(columns, results):
+    rows = [[title for title, _ in columns]] + [[cell(result) for _, cell in columns] for result in results]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
     for row in rows:
         print("  ".join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths))))
-    print(f"\nx264: veryfast, crf 23, g = 10 s, 4:2:0, for bytes, PSNR and SSIM; ultrafast, one thread, without colour "
-          f"conversion, for time.\n“… {SEGMENT_SECONDS} s”: bytes when both repeat the trace up to a segment's length. "
-          "CPU of the thread, everything included.\n"
-          "Memory: what the encoder holds for one output; it may be 3 frames + 32 MiB.\n“Wrong frames”: not pixel-equal to a full-frame "
-          "JPEG's tiles and the shifted source.")
+    print()
+
+
+def print_results(results, options):
+    print_table(BYTES, results)
+    print_table(TIMES, results)
+    print(f"In brackets: what is aimed at; ✗: not reached, or a PSNR (over R, G and B) below {PSNR} dB.\n"
+          f"… in {SEGMENT_SECONDS} s: if the trace went on as it is for a segment's length, with its one keyframe.\n"
+          "x264: veryfast, crf 23, g = 10 s, 4:2:0, for bytes, PSNR and SSIM; ultrafast, one thread, without colour conversion, for time.\n"
+          f"Times are the thread's, everything included, of a changed frame; medians of {options.rounds} runs. Full JPEG: TurboJPEG, 4:4:4, of the same "
+          "quality, in turn\nwith each frame; a read: one pass over the frame. Write-comb.: by the way for such memory, which here is ordinary. "
+          f"As keyframe: each\nof the first {KEYS} frames encoded as one. Memory: VmHWM of the real uploadd that records the trace; it may be 3 frames + 32 MiB."
+          "\nWrong: frames not pixel-equal to a full-frame JPEG's tiles and the shifted source.")
 
 
 def main():
     options = parse()
     progress, results = Progress(), []
+    traces = options.traces or bench_record.ensure(options.recordings, bench_record.KINDS, progress)
     with tempfile.TemporaryDirectory(prefix="streamsight-bench-") as folder:
-        for source in options.traces:
+        for source in traces:
             with progress.step(f"{source.stem}: unpacking"):
                 trace = Trace(source, pathlib.Path(folder))
-            result = measure(trace, options, pathlib.Path(folder), progress)
-            result["ratios"] = ratios(result)
-            results.append(result)
+            results.append(measure(trace, options, pathlib.Path(folder), progress))
             trace.path.unlink()
-    print_table(results)
+    print_results(results, options)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1))
+    wrong = [result["name"] for result in results if result["likeness"]["frames_not_as_reference"]]
+    if wrong:
+        sys.exit(f"Decoded frames are wrong: {', '.join(wrong)}")
 
 
 if __name__ == "__main__":
