@@ -6,24 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crc32c.h"
 #include "fuzz.h"
-#include "le.h"
 #include "segment-cursor.h"
-
-#define PIXELS_MAX (1024U * 1024U) /* larger pictures take time and find nothing more */
-
-static void fix_checksums(uint8_t *data, size_t size) {
-        size_t at = SEGMENT_SIGNATURE_SIZE;
-
-        while (size - at >= SEGMENT_CHUNK_HEADER_SIZE && at < size) {
-                uint32_t length = le32_get(data + at + 4);
-                if (length > size - at - SEGMENT_CHUNK_HEADER_SIZE)
-                        return;
-                le32_put(data + at + 8, crc32c(crc32c(0, data + at, 8), data + at + 12, length));
-                at += SEGMENT_CHUNK_HEADER_SIZE + length;
-        }
-}
+#include "segment-input.h"
 
 static void play(const uint8_t *data, size_t size) {
         static SegmentReader reader;
@@ -77,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (!copy)
                 return 0;
         memcpy(copy, data, size);
-        fix_checksums(copy, size);
+        (void) segment_input_fix(copy, size);
         play(copy, size);
         free(copy);
         return 0;

@@ -113,7 +113,7 @@ class _Output:
         elif operation == 3:
             for x, y, width, height, from_x, from_y in struct.iter_unpack("<6H", body):
                 self.canvas[y:y + height, x:x + width] = before[from_y:from_y + height, from_x:from_x + width]
-        else:
+        elif not operation & 0x80000000:
             raise BadSegment(f"operation {operation}")
 
     def _place(self, tile, pixels):

@@ -133,32 +133,51 @@ static void test_cut_anywhere(void **state) {
         }
 }
 
-/* A segment with every operation, cut at every byte: what is whole is given out, and nothing else. */
-static void test_cut_anywhere_with_moves(void **state) {
-        FILE *file = fopen(SOURCE_ROOT "/tests/fuzz/corpus/segment/moves.sss", "re");
-        static uint8_t data[64 * 1024];
-        size_t ends[16], size, n_ends = 0, whole = 0;
+/* Reads what is left of a vector, of which n_ends chunks end there. */
+static void cut_everywhere(const uint8_t *data, size_t size, const size_t *ends, size_t n_ends) {
+        size_t whole = 0;
         SegmentReader reader;
         SegmentChunk chunk;
-        (void) state;
 
-        assert_non_null(file);
-        size = fread(data, 1, sizeof(data), file);
-        fclose(file);
-        segment_reader_init(&reader, data, size);
-        while (segment_reader_next(&reader, &chunk) > 0)
-                ends[n_ends++] = reader.offset;
-        assert_int_equal(n_ends, 8);
-        assert_int_equal(ends[7], size);
         for (size_t cut = 0; cut < size; cut++) {
+                uint8_t *left = copy_of(data, cut);
                 size_t n = 0;
-                while (ends[whole] <= cut)
+                while (whole < n_ends && ends[whole] <= cut)
                         whole++;
-                segment_reader_init(&reader, data, cut);
+                segment_reader_init(&reader, left, cut);
                 while (segment_reader_next(&reader, &chunk) > 0)
                         n++;
                 assert_int_equal(n, whole);
                 assert_non_null(strstr(reader.error, "cut short"));
+                assert_in_range(reader.error_offset, whole > 0 ? ends[whole - 1] : 0, cut);
+                free(left);
+        }
+}
+
+/* All chunks and operations, cut at every byte: what is whole is given out, and nothing else. */
+static void test_vectors_cut_anywhere(void **state) {
+        static const char *const names[] = { "tiles", "moves", "coarse", "cursor", "outputs", "unknown" };
+        static uint8_t data[64 * 1024];
+        (void) state;
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                size_t ends[32], n_ends = 0;
+                SegmentReader reader;
+                SegmentChunk chunk;
+                char path[512];
+                int r;
+
+                snprintf(path, sizeof(path), SOURCE_ROOT "/tests/vectors/%s.sss", names[i]);
+                FILE *file = fopen(path, "re");
+                assert_non_null(file);
+                size_t size = fread(data, 1, sizeof(data), file);
+                fclose(file);
+                segment_reader_init(&reader, data, size);
+                while ((r = segment_reader_next(&reader, &chunk)) > 0 && n_ends < ELEMENTSOF(ends))
+                        ends[n_ends++] = reader.offset;
+                if (r != 0)
+                        fail_msg("%s: %s", path, reader.error);
+                cut_everywhere(data, size, ends, n_ends);
         }
 }
 
@@ -340,7 +359,7 @@ int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_reads_what_was_written),
                 cmocka_unit_test(test_cut_anywhere),
-                cmocka_unit_test(test_cut_anywhere_with_moves),
+                cmocka_unit_test(test_vectors_cut_anywhere),
                 cmocka_unit_test(test_every_damaged_byte_is_noticed),
                 cmocka_unit_test(test_hostile_chunks_do_no_harm),
                 cmocka_unit_test(test_unknown_chunks),
