@@ -31,11 +31,12 @@ int capd_enumerate(Capd *capd) {
         if (r == -ENODEV) {
                 log_notice("A graphics card is gone: starting anew to see which there are.");
                 sd_event_exit(capd->event, 0);
-        } else if (r < 0) {
-                log_error_errno(r, "Cannot list the outputs, ending: %m");
-                sd_event_exit(capd->event, r);
+                return r;
         }
-        return r;
+        if (r < 0 && r != capd->enumerate_error)
+                log_warning_errno(r, "A graphics card does not tell all of its outputs: %m");
+        capd->enumerate_error = r;
+        return 0;
 }
 
 static int open_cards(Capd *capd) {

@@ -15,9 +15,11 @@
 /* The last frame of an output that was given out. */
 typedef struct Given {
         uint64_t sequence; /* 0: none, or it was confirmed */
-        bool copied;       /* it was a copy, which no page flip can tear */
+        bool copied, torn; /* it was a copy, which no page flip can tear any more; one did while it was made
+                            */
         Shown shown;
         unsigned again; /* so many times in a row it was to be taken again */
+        int error;      /* why the last one was not to be had, 0: it was */
 } Given;
 
 typedef struct Capd {
@@ -26,6 +28,7 @@ typedef struct Capd {
         size_t n_cards;
         uint64_t opened; /* when they were */
         Outputs outputs;
+        int enumerate_error; /* of the last time */
         Grant grant;
         Given given[GRANT_OUTPUTS];
         Peer frames, control; /* uploadd and brokerd */
@@ -36,8 +39,8 @@ typedef struct Capd {
 /* Nanoseconds of CLOCK_BOOTTIME. */
 uint64_t capd_now(void);
 
-/* Looks at the outputs again. Where that cannot be done, a card is gone or something worse happened: it says
- * so and ends the program, for systemd to start it anew. */
+/* Looks at the outputs again. If a card is gone, it says so and ends the program, for systemd to start it
+ * anew. One that does not answer is left out: the others go on. */
 int capd_enumerate(Capd *capd) _must_check_;
 
 /* Tells uploadd, if it is connected, of the outputs there are by now. */

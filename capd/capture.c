@@ -2,6 +2,7 @@
 #include "capture.h"
 
 #include "plane/copy.h"
+#include "plane/layout.h"
 
 void frame_close(Frame *frame) {
         frame_memory_close(&frame->memory);
@@ -27,42 +28,84 @@ static int capture_check(const Output *o, struct drm_mode_crtc *ret_crtc, struct
 /* Planes are few, and qsort() may want to read /proc. */
 static void frame_insert(Frame *frame, const struct wire_plane *plane, uint32_t fb_id) {
         struct wire_plane *planes = frame->message.planes;
-        uint32_t i = frame->message.n_planes++;
+        Shown *shown = &frame->shown;
+        uint32_t i = shown->n++;
 
-        for (; i > 0 && planes[i - 1].zpos > plane->zpos; i--)
+        for (; i > 0 && planes[i - 1].zpos > plane->zpos; i--) {
                 planes[i] = planes[i - 1];
+                shown->plane_ids[i] = shown->plane_ids[i - 1];
+                shown->fb_ids[i] = shown->fb_ids[i - 1];
+        }
         planes[i] = *plane;
-        frame->shown.plane_ids[frame->shown.n] = plane->plane_id;
-        frame->shown.fb_ids[frame->shown.n++] = fb_id;
+        shown->plane_ids[i] = plane->plane_id;
+        shown->fb_ids[i] = fb_id;
+        frame->message.n_planes = shown->n;
 }
 
-/* Adds one plane to the frame, unless it shows nothing. */
-static int capture_plane(const Output *o, const Plane *p, const struct drm_mode_crtc *crtc, Frame *frame) {
-        _cleanup_(framebuffer_release) Framebuffer framebuffer = {};
-        struct wire_plane plane = {};
-        uint32_t fb_id, crtc_id;
-        int r;
+/* What is on which plane, and where, but not its memory. */
+static int read_planes(const Output *o, const struct drm_mode_crtc *crtc, Frame *frame) {
+        const Card *card = o->card;
 
-        r = plane_read(o->card->fd, p, crtc, &fb_id, &crtc_id, &plane);
-        if (r < 0)
-                return r;
-        if (fb_id == 0 || crtc_id != o->crtc)
-                return 0;
-        if (frame->message.n_planes == WIRE_PLANES_MAX)
-                return -ENOBUFS;
+        for (uint32_t i = 0; i < card->n_planes; i++) {
+                struct wire_plane plane = {};
+                uint32_t fb_id, crtc_id;
+                int r;
+
+                if (!(card->planes[i].possible_crtcs & o->crtc_bit))
+                        continue;
+                r = plane_read(card->fd, &card->planes[i], crtc, &fb_id, &crtc_id, &plane);
+                if (r < 0)
+                        return r;
+                if (fb_id == 0 || crtc_id != o->crtc)
+                        continue;
+                if (frame->shown.n == WIRE_PLANES_MAX)
+                        return -ENOBUFS;
+                frame_insert(frame, &plane, fb_id);
+        }
+        return 0;
+}
+
+/* A flip in between frees the id for another framebuffer, perhaps one that no grant allows. A dma-buf can
+ * wait for all of them to be confirmed; a copy is made only of what is on the plane for certain. */
+static int plane_memory(const Output *o, struct wire_plane *plane, uint32_t fb_id, Frame *frame) {
+        _cleanup_(framebuffer_release) Framebuffer framebuffer = {};
+        int r;
 
         r = framebuffer_get(o->card->fd, fb_id, &framebuffer);
         if (r < 0)
                 return r;
         frame->format = framebuffer.fb.pixel_format;
         frame->modifier = framebuffer_modifier(&framebuffer);
-        r = frame->message.memory == WIRE_MEMORY_DMABUF
-                            ? framebuffer_export(&framebuffer, &frame->memory, &plane)
-                            : framebuffer_copy(&framebuffer, &frame->memory, &plane);
-        if (r < 0)
-                return r;
-        frame_insert(frame, &plane, fb_id);
-        return 0;
+        if (frame->message.memory == WIRE_MEMORY_DMABUF)
+                r = framebuffer_export(&framebuffer, &frame->memory, plane);
+        else {
+                r = plane_confirm(o->card->fd, plane->plane_id, fb_id, o->crtc);
+                if (r >= 0)
+                        r = framebuffer_copy(&framebuffer, &frame->memory, plane);
+        }
+        plane->modifier = layout_modifier(o->card->driver, plane->type, plane->modifier);
+        return r;
+}
+
+static int read_memory(const Output *o, Frame *frame) {
+        struct wire_frame *message = &frame->message;
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < frame->shown.n; i++) {
+                struct wire_plane plane = message->planes[i];
+                int r = plane_memory(o, &plane, frame->shown.fb_ids[i], frame);
+
+                /* Better a picture without a pointer than none. */
+                if (r == -EOPNOTSUPP && plane.type == DRM_PLANE_TYPE_CURSOR) {
+                        message->pointer_missing = 1;
+                        continue;
+                }
+                if (r < 0)
+                        return r;
+                message->planes[n++] = plane;
+        }
+        message->n_planes = n;
+        return n == 0 && message->pointer_missing ? -EOPNOTSUPP : 0;
 }
 
 /* A page flip changes a framebuffer's id. */
@@ -78,14 +121,18 @@ static uint64_t shown_identity(const Shown *shown) {
 static int capture_planes(const Output *o, const struct drm_mode_crtc *crtc, enum wire_memory memory,
                           Frame *ret) {
         _cleanup_(frame_close) Frame frame = { .message = { .type = WIRE_FRAME_FRAME, .memory = memory } };
-        int r = 0;
+        int r;
 
-        for (uint32_t i = 0; i < o->card->n_planes && r >= 0; i++)
-                if (o->card->planes[i].possible_crtcs & o->crtc_bit)
-                        r = capture_plane(o, &o->card->planes[i], crtc, &frame);
-        /* A flip in between frees the id for another framebuffer, perhaps one that no grant allows. */
+        r = read_planes(o, crtc, &frame);
         if (r >= 0)
+                r = read_memory(o, &frame);
+        if (r >= 0) {
                 r = capture_confirm(o, &frame.shown);
+                /* Copying takes long enough for the next picture to come. */
+                frame.torn = r == -EAGAIN && memory == WIRE_MEMORY_MEMFD;
+                if (frame.torn)
+                        r = 0;
+        }
         ret->format = frame.format;
         ret->modifier = frame.modifier;
         if (r < 0)
@@ -106,21 +153,19 @@ int capture_confirm(const Output *o, const Shown *shown) {
         return r;
 }
 
-int capture(Output *o, Frame *ret) {
+int capture(const Output *o, Frame *ret) {
         struct drm_mode_crtc crtc;
         struct wire_hdr hdr;
         int r;
 
         *ret = (Frame){};
         r = capture_check(o, &crtc, &hdr);
-        if (r == WIRE_REASON_NONE)
-                r = capture_planes(o, &crtc, o->copied ? WIRE_MEMORY_MEMFD : WIRE_MEMORY_DMABUF, ret);
-        else if (r > 0)
+        if (r > 0)
                 return r;
-        if (r == -EOPNOTSUPP) {
-                o->copied = !o->copied;
-                r = capture_planes(o, &crtc, o->copied ? WIRE_MEMORY_MEMFD : WIRE_MEMORY_DMABUF, ret);
-        }
+        if (r == WIRE_REASON_NONE)
+                r = capture_planes(o, &crtc, WIRE_MEMORY_DMABUF, ret);
+        if (r == -EOPNOTSUPP)
+                r = capture_planes(o, &crtc, WIRE_MEMORY_MEMFD, ret);
         if (r == -EOPNOTSUPP || r == -ENOBUFS)
                 return WIRE_REASON_UNDECODABLE;
         if (r == -ENOENT || r == -EINVAL)

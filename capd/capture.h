@@ -3,6 +3,8 @@
 
 /* One frame: what the planes of one output show at this moment. */
 
+#include <stdbool.h>
+
 #include "cleanup.h"
 #include "outputs.h"
 #include "plane/framebuffer.h"
@@ -18,6 +20,7 @@ typedef struct Frame {
         struct wire_frame message; /* all but output, sequence and time; fds index memory */
         FrameMemory memory;
         Shown shown;
+        bool torn; /* it is a copy, and a plane flipped while it was made */
         /* With WIRE_REASON_UNDECODABLE */
         uint32_t format;
         uint64_t modifier;
@@ -27,12 +30,13 @@ void frame_close(Frame *frame);
 
 /* WIRE_REASON_NONE: *ret is a frame of everything the output shows, to be closed by the caller. Else another
  * enum wire_reason. Negative: -ESTALE the output is no longer what it was when it was enumerated, so
- * enumerate and try again; -EAGAIN a plane has flipped meanwhile, so try again; everything else is of kms.h,
- * framebuffer.h or copy.h and leaves this process nothing sensible to do.
+ * enumerate and try again; -EAGAIN a plane has flipped meanwhile, so try again; -EPERM and -ENODEV as of
+ * kms.h and framebuffer.h; everything else is the driver's or the system's trouble with this output.
  *
  * It costs 3 ioctls for the output, 1 for each plane that could show something on it, 4 more for each that
- * does (5 if its memory is in two pieces), 1 where there is HDR metadata; and allocates nothing. */
-int capture(Output *output, Frame *ret) _must_check_;
+ * does (5 if its memory is in two pieces), 1 where there is HDR metadata; and allocates nothing. Where the
+ * memory must be copied, which is found out anew for each frame, the planes' cost is about twice that. */
+int capture(const Output *output, Frame *ret) _must_check_;
 
 /* Whether that is still on the planes: 0, -EAGAIN if one has flipped, or a negative errno as of kms.h. */
 int capture_confirm(const Output *output, const Shown *shown) _must_check_;

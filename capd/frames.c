@@ -8,7 +8,7 @@
 /* How often a frame is begun anew because the outputs changed under it, or a plane flipped. */
 #define CAPTURE_TRIES 8
 /* How often a frame may be taken again that a page flip has torn. */
-#define AGAIN_MAX 2
+#define AGAIN_MAX 2U
 
 static int frames_none(Capd *capd, WireConnection *connection, struct wire_frame_none *none) {
         none->type = WIRE_FRAME_NONE;
@@ -19,11 +19,16 @@ static int frames_none(Capd *capd, WireConnection *connection, struct wire_frame
 
 /* As capture(), of what the output is by now. WIRE_REASON_TOO_SOON: it does not hold still. */
 static int frames_capture(Capd *capd, uint32_t output, Frame *ret) {
-        for (int try = 0; try < CAPTURE_TRIES; try++) {
-                Output *o = &capd->outputs.outputs[output];
-                int r = o->active ? capture(o, ret) : -ESTALE;
+        unsigned torn = 0;
 
-                if (r == -EAGAIN)
+        for (int try = 0; try < CAPTURE_TRIES; try++) {
+                const Output *o = &capd->outputs.outputs[output];
+                int r;
+
+                frame_close(ret);
+                r = o->active ? capture(o, ret) : -ESTALE;
+                /* A copy takes long: on a screen that flips all the time no one would be whole. */
+                if (r == -EAGAIN || (r == WIRE_REASON_NONE && ret->torn && torn++ < AGAIN_MAX))
                         continue;
                 if (r != -ESTALE)
                         return r;
@@ -38,20 +43,32 @@ static int frames_capture(Capd *capd, uint32_t output, Frame *ret) {
         return WIRE_REASON_TOO_SOON;
 }
 
-static int frames_failed(Capd *capd, int error) {
+/* What no other output could do without either: 0 if it is only this one's trouble. */
+static int frames_fatal(Capd *capd, int error) {
         if (error == -ENODEV) {
                 log_notice("A graphics card is gone: starting anew to see which there are.");
-                return sd_event_exit(capd->event, 0);
+                sd_event_exit(capd->event, 0);
+                return error;
         }
-        if (error == -EPERM)
+        if (error == -EPERM) {
                 log_error_errno(error,
                                 "The kernel gives no handles of framebuffers: capd needs CAP_SYS_ADMIN in the "
                                 "initial user namespace (AmbientCapabilities=CAP_SYS_ADMIN, and no "
                                 "PrivateUsers=).");
-        else
-                log_error_errno(error, "Cannot read the screen, ending: %m");
-        sd_event_exit(capd->event, error);
-        return error;
+                sd_event_exit(capd->event, error);
+                return error;
+        }
+        return 0;
+}
+
+/* Notes why an output cannot be read, and says so once. */
+static void frames_note(Capd *capd, uint32_t output, int error) {
+        const Output *o = &capd->outputs.outputs[output];
+
+        if (error < 0 && error != capd->given[output].error)
+                log_warning_errno(error, "Cannot read the screen of output %u, on card%u (%s): %m", output,
+                                  o->card->minor, o->card->driver);
+        capd->given[output].error = error < 0 ? error : 0;
 }
 
 static int on_next(WireConnection *connection, const void *message, int *fds _unused_, size_t n_fds _unused_,
@@ -61,13 +78,17 @@ static int on_next(WireConnection *connection, const void *message, int *fds _un
         struct wire_frame_none none = { .output = next->output };
         _cleanup_(frame_close) Frame frame = {};
         uint64_t now = capd_now();
+        Given *given;
         int r;
 
         r = (int) grant_check(&capd->grant, next->output, now, &none.not_before);
         if (r == WIRE_REASON_NONE) {
                 r = frames_capture(capd, next->output, &frame);
+                if (r < 0 && frames_fatal(capd, r) < 0)
+                        return r;
+                frames_note(capd, next->output, r);
                 if (r < 0)
-                        return frames_failed(capd, r);
+                        r = WIRE_REASON_UNDECODABLE;
         }
         /* The kernel may have held capd up behind a modeset: a frame counts when it leaves. */
         if (r == WIRE_REASON_NONE) {
@@ -77,7 +98,7 @@ static int on_next(WireConnection *connection, const void *message, int *fds _un
         if (r != WIRE_REASON_NONE) {
                 none.reason = (uint32_t) r;
                 if (r == WIRE_REASON_TOO_SOON && none.not_before == 0)
-                        none.not_before = now;
+                        none.not_before = grant_later(&capd->grant, now);
                 if (r == WIRE_REASON_UNDECODABLE) {
                         none.format = frame.format;
                         none.modifier = frame.modifier;
@@ -94,22 +115,26 @@ static int on_next(WireConnection *connection, const void *message, int *fds _un
                 return r;
         capd->n_frames++;
         grant_served(&capd->grant, next->output, now);
-        capd->given[next->output].sequence = frame.message.sequence;
-        capd->given[next->output].copied = frame.message.memory == WIRE_MEMORY_MEMFD;
-        capd->given[next->output].shown = frame.shown;
+        given = &capd->given[next->output];
+        given->sequence = frame.message.sequence;
+        given->copied = frame.message.memory == WIRE_MEMORY_MEMFD;
+        given->torn = frame.torn;
+        given->shown = frame.shown;
         return 0;
 }
 
-/* Whether any of the planes has flipped since the frame was given out. */
+/* Whether any of the planes has flipped since the frame was given out, or may have. */
 static int frames_flipped(Capd *capd, uint32_t output) {
         const Output *o = &capd->outputs.outputs[output];
         const Given *given = &capd->given[output];
         int r;
 
         if (given->copied)
-                return false;
+                return given->torn;
         r = o->active ? capture_confirm(o, &given->shown) : -EAGAIN;
-        return r == -EAGAIN || r == -ENOENT ? true : r;
+        if (r < 0 && frames_fatal(capd, r) < 0)
+                return r;
+        return r < 0;
 }
 
 static int on_confirm(WireConnection *connection, const void *message, int *fds _unused_,
@@ -128,11 +153,11 @@ static int on_confirm(WireConnection *connection, const void *message, int *fds 
                 return -EPROTO;
         r = frames_flipped(capd, confirm->output);
         if (r < 0)
-                return frames_failed(capd, r);
+                return r;
         given->sequence = 0;
         if (r == 0)
                 given->again = 0;
-        else if (given->again < AGAIN_MAX) {
+        else if (!given->copied && given->again < AGAIN_MAX) {
                 given->again++;
                 grant_again(&capd->grant, confirm->output);
                 answer.whole = WIRE_AGAIN;

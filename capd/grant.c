@@ -27,6 +27,12 @@ uint64_t grant_expires(const Grant *grant, uint64_t now) {
         return now < grant->expires ? grant->expires : 0;
 }
 
+uint64_t grant_later(const Grant *grant, uint64_t now) {
+        uint64_t later;
+
+        return __builtin_add_overflow(now, grant->min_interval, &later) ? UINT64_MAX : later;
+}
+
 enum wire_reason grant_check(const Grant *grant, uint32_t output, uint64_t now, uint64_t *ret_not_before) {
         *ret_not_before = 0;
 
@@ -35,10 +41,8 @@ enum wire_reason grant_check(const Grant *grant, uint32_t output, uint64_t now, 
                 return WIRE_REASON_NO_GRANT;
 
         if (grant->served & UINT64_C(1) << output) {
-                uint64_t not_before;
+                uint64_t not_before = grant_later(grant, grant->last[output]);
 
-                if (__builtin_add_overflow(grant->last[output], grant->min_interval, &not_before))
-                        not_before = UINT64_MAX;
                 if (now < not_before) {
                         *ret_not_before = not_before;
                         return WIRE_REASON_TOO_SOON;

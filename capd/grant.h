@@ -34,6 +34,9 @@ uint64_t grant_expires(const Grant *grant, uint64_t now);
  * when to ask again in *ret_not_before (0 with every other answer). */
 enum wire_reason grant_check(const Grant *grant, uint32_t output, uint64_t now, uint64_t *ret_not_before);
 
+/* When to ask again for what the grant allows, but could not be had at now. */
+uint64_t grant_later(const Grant *grant, uint64_t now);
+
 /* A frame of output, which grant_check() allowed, has left. */
 void grant_served(Grant *grant, uint32_t output, uint64_t now);
 

@@ -202,14 +202,18 @@ static int card_enumerate(Outputs *outputs, const Card *card) {
 }
 
 int outputs_enumerate(Outputs *outputs, const Card *cards, size_t n_cards) {
+        int error = 0;
+
         for (size_t i = 0; i < GRANT_OUTPUTS; i++)
                 outputs->outputs[i].connected = outputs->outputs[i].active = false;
         for (size_t i = 0; i < n_cards; i++) {
                 int r = card_enumerate(outputs, &cards[i]);
-                if (r < 0)
+                if (r == -ENODEV)
                         return r;
+                if (r < 0)
+                        error = r;
         }
-        return 0;
+        return error;
 }
 
 static bool shown_before(const struct wire_outputs *listed, const Outputs *outputs, const Output *o) {

@@ -32,7 +32,6 @@ typedef struct Output {
         uint32_t crtc_bit; /* of Plane.possible_crtcs */
         uint32_t width, height, refresh_mhz;
         OutputProperties properties;
-        bool copied; /* the last frame's memory could not be exported: copy.h */
 } Output;
 
 typedef struct Outputs {
@@ -43,7 +42,8 @@ typedef struct Outputs {
  * picture is switched on, and not asleep, and what it was told of its light. */
 int output_check(const Output *output, bool *ret_on, struct wire_hdr *ret_hdr) _must_check_;
 
-/* Looks at every connector of the cards again. 0 or a negative errno as of kms.h. */
+/* Looks at every connector of the cards again. -ENODEV: a card is gone. Another negative errno: one could
+ * not be asked, and has fewer outputs; the others were. */
 int outputs_enumerate(Outputs *outputs, const Card *cards, size_t n_cards) _must_check_;
 
 /* Those that show a picture, at most WIRE_OUTPUTS_MAX. Of connectors that show the same CRTC, the first. */

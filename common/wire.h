@@ -112,7 +112,7 @@ struct wire_plane {
         uint32_t type;          /* DRM_PLANE_TYPE_PRIMARY, _OVERLAY or _CURSOR */
         uint32_t format;        /* DRM_FORMAT_*, drm_fourcc.h */
         uint32_t n_memory;      /* memory planes in use, 1 to 4 */
-        uint64_t modifier;      /* DRM_FORMAT_MOD_*; DRM_FORMAT_MOD_INVALID where the driver told none */
+        uint64_t modifier;      /* DRM_FORMAT_MOD_*; DRM_FORMAT_MOD_INVALID where it is not known */
         uint32_t width, height; /* of the framebuffer, pixels */
         uint32_t pitches[4];    /* bytes */
         uint32_t offsets[4];    /* bytes into the descriptor's memory */
@@ -167,7 +167,7 @@ struct wire_frame {
         uint32_t memory;        /* enum wire_memory */
         uint32_t n_fds;         /* as attached: dma-bufs shared between planes are sent once */
         uint32_t n_planes;      /* 1 or more */
-        uint32_t reserved;
+        uint32_t pointer_missing; /* 1: a cursor plane is left out, whose memory is not to be had; else 0 */
         struct wire_hdr hdr;
         struct wire_plane planes[WIRE_PLANES_MAX]; /* those that show something, in ascending zpos, all of
                                                       one moment; below them it is black */

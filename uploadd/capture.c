@@ -14,6 +14,7 @@
 #define OUTPUTS_INTERVAL UINT64_C(5000000) /* µs between looks for a new display */
 #define ANSWER_TIMEOUT   UINT64_C(5000000)
 #define UNFINISHED_AFTER UINT64_C(1000000) /* of waiting for rendering, each time in vain */
+#define TOO_SOON_MAX     10U               /* in a row: the first one tells when to ask again */
 #define OUTPUT_IDS       64U
 
 /* What is known of an output's id. Times are CLOCK_BOOTTIME in µs. */
@@ -25,9 +26,10 @@ typedef struct CaptureOutput {
         DrawnFrame frame;
         FrameProblem drawing;
         uint64_t not_before;
-        uint64_t identity; /* of the last frame */
-        uint64_t late;     /* since when rendering has not been done in time, 0: it was */
-        char problem[160]; /* "" if its last frame could be recorded */
+        uint64_t identity;   /* of the last frame */
+        uint32_t n_too_soon; /* in a row */
+        uint64_t late;       /* since when rendering has not been done in time, 0: it was */
+        char problem[160];   /* "" if its last frame could be recorded */
 } CaptureOutput;
 
 struct Capture {
@@ -49,6 +51,8 @@ static const struct {
         const char *text;
 } reasons[] = {
         [WIRE_REASON_NO_GRANT] = { SEGMENT_GAP_NO_GRANT, "" },
+        [WIRE_REASON_TOO_SOON] = { SEGMENT_GAP_NO_CAPTURE,
+                                   "no picture of it can be taken: it does not hold still" },
         [WIRE_REASON_OFF] = { SEGMENT_GAP_OFF, "" },
         [WIRE_REASON_UNFINISHED] = { SEGMENT_GAP_UNFINISHED,
                                      "its graphics card has not finished drawing the picture for more than a "
@@ -313,8 +317,9 @@ static int on_frame(WireConnection *connection _unused_, const void *message, in
 
         if (!output)
                 return -EPROTO;
-        if (frame->n_fds != n_fds || frame->sequence == 0)
+        if (frame->n_fds != n_fds || frame->sequence == 0 || frame->pointer_missing > 1)
                 return -EBADMSG;
+        output->n_too_soon = 0;
         output->identity = frame->identity;
         if (!wanted(capture, frame->output))
                 return 0;
@@ -367,11 +372,14 @@ static int on_none(WireConnection *connection _unused_, const void *message, int
         if (none->reason == WIRE_REASON_TOO_SOON) {
                 /* Rounded up, so as not to be too soon again. */
                 output->not_before = none->not_before / 1000 + 1;
-                if (sd_event_source_get_time(capture->timer, &next) >= 0 && output->not_before < next)
+                if (++output->n_too_soon >= TOO_SOON_MAX)
+                        no_frame(capture, none->output, none);
+                if (output->not_before > boottime_now() &&
+                    sd_event_source_get_time(capture->timer, &next) >= 0 && output->not_before < next)
                         return set_timer(capture, output->not_before);
                 return 0;
         }
-        output->late = 0;
+        output->late = output->n_too_soon = 0;
         no_frame(capture, none->output, none);
         return 0;
 }

@@ -181,6 +181,9 @@ static int open_planes(FrameReader *reader, const struct wire_frame *frame, Fram
         }
         if (reader->composition.n_planes == 0)
                 return frame_problem(problem, -EBADMSG, "none of its planes is inside the output");
+        if (frame->pointer_missing)
+                (void) frame_problem(problem, 0,
+                                     "the pointer is not recorded: its memory cannot be given out");
         return 0;
 }
 

@@ -35,7 +35,6 @@ bool tiling_of_modifier(uint64_t modifier, enum tiling *ret) {
                 enum tiling tiling;
         } modifiers[] = {
                 { DRM_FORMAT_MOD_LINEAR, TILING_LINEAR },
-                { DRM_FORMAT_MOD_INVALID, TILING_LINEAR }, /* the driver told none: see docs/capture.md */
                 { I915_FORMAT_MOD_X_TILED, TILING_X },
                 { I915_FORMAT_MOD_Y_TILED, TILING_Y },
                 { I915_FORMAT_MOD_4_TILED, TILING_4 },

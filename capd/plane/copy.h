@@ -13,6 +13,6 @@
  * as framebuffer_export() does. Memory that goes away in the middle, as that of an unplugged card may, is an
  * error and no SIGBUS: the kernel reads it on behalf of pwrite(). -EOPNOTSUPP: it cannot be mapped or read
  * this way either, or is too large; -ENOBUFS: as framebuffer_export(); others as of memfd_create() and
- * pwrite(), after which this process cannot go on. */
+ * pwrite(). */
 int framebuffer_copy(const Framebuffer *framebuffer, FrameMemory *memory,
                      struct wire_plane *plane) _must_check_;

@@ -46,7 +46,8 @@ def frame_of(number, pixels):
 
 
 class Capd:
-    """Answers on frame.sock from a thread. pictures: output id → array, Scene, reason (int) or FrameNone."""
+    """Answers on frame.sock from a thread. pictures: output id → array, Scene, reason (int), FrameNone, or a function
+    that gives one of them each time."""
 
     def __init__(self, path, outputs=None):
         self.outputs = [output()] if outputs is None else outputs
@@ -106,6 +107,8 @@ class Capd:
 
     def _frame(self, number):
         picture = self.pictures[number]
+        if callable(picture):
+            picture = picture()
         if isinstance(picture, int):
             picture = wire.FrameNone(wire.NONE, number, picture)
         if isinstance(picture, wire.FrameNone):

@@ -1,6 +1,7 @@
 """What a segment says beside the picture: who is at the seat, displays that come, change and go, and every kind of gap.
 Read by tests/system/pictures.py, which was written from the document."""
 
+import itertools
 import struct
 import subprocess
 import time
@@ -179,6 +180,42 @@ def test_the_gap_of_a_foreign_format_names_it(capd, broker, fault_server):
     broker.stats(lambda s: s.reason == wire.UNDECODABLE)
     segment = recorded(broker, fault_server, recording)
     assert gaps(segment) == [(0, 5, int.from_bytes(b"ZZ99", "little"), 77)]
+
+
+def test_the_gap_of_a_layout_that_is_not_known(capd, broker, fault_server):
+    """No modifier (DRM_FORMAT_MOD_INVALID): capd says so of drivers that tile in private."""
+    capd.pictures[0] = picture()
+    capd.change = lambda message: setattr(message.planes[0], "modifier", 0x00ffffffffffffff)
+    recording = broker.record()
+    stats = broker.stats(lambda s: s.reason == wire.UNDECODABLE)
+    assert b"XR24 with no modifier" in stats.text
+    segment = recorded(broker, fault_server, recording)
+    assert gaps(segment) == [(0, 5, int.from_bytes(b"XR24", "little"), 0x00ffffffffffffff)]
+
+
+def test_the_gap_of_a_screen_that_does_not_hold_still(capd, broker, fault_server):
+    """Now and then is nothing; again and again it is."""
+    turns = itertools.count()
+    capd.pictures[0] = lambda: wire.TOO_SOON if next(turns) % 10 else picture()
+    recording = broker.record()
+    while capd.asked < 30:
+        time.sleep(0.01)
+    capd.pictures[0] = wire.TOO_SOON
+    broker.stats(lambda s: b"does not hold still" in s.text)
+    capd.pictures[0] = picture()
+    broker.stats(lambda s: not s.text)
+    segment = recorded(broker, fault_server, recording)
+    assert gaps(segment) == [(0, 7, 0, 0)]
+
+
+def test_a_pointer_that_capd_cannot_give_out(capd, broker, fault_server):
+    """The picture is recorded without it, and the status says so."""
+    capd.pictures[0] = picture()
+    capd.change = lambda message: setattr(message, "pointer_missing", 1)
+    recording = broker.record()
+    broker.stats(lambda s: s.frames >= 1 and b"the pointer is not recorded" in s.text)
+    segment = recorded(broker, fault_server, recording)
+    assert gaps(segment) == [] and len(pictures.decode(segment)) == 1
 
 
 def test_the_gap_of_a_capd_that_is_gone(uploadd, capd, broker, fault_server):

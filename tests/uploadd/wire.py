@@ -34,7 +34,7 @@ Hdr = _message("Hdr", ("eotf", U32), ("colorspace", U32), ("max_luminance", U32)
                ("max_content", U32), ("max_average", U32))
 Frame = _message("Frame", ("type", U32), ("output", U32), ("sequence", U64), ("time", U64), ("identity", U64),
                  ("width", U32), ("height", U32), ("memory", U32), ("n_fds", U32), ("n_planes", U32),
-                 ("reserved", U32), ("hdr", Hdr), ("planes", Plane * 12))
+                 ("pointer_missing", U32), ("hdr", Hdr), ("planes", Plane * 12))
 FrameConfirm = _message("FrameConfirm", ("type", U32), ("output", U32), ("sequence", U64))
 FrameConfirmed = _message("FrameConfirmed", ("type", U32), ("output", U32), ("sequence", U64), ("whole", U32),
                           ("reserved", U32))
