@@ -21,11 +21,16 @@ static bool is_unreserved(unsigned char c) {
 
 /* RFC 3986 percent-encoding, upper-case; S3's paths are encoded once and not normalised. */
 static void put_encoded(FILE *out, const char *text, bool keep_slashes) {
+        static const char digits[] = "0123456789ABCDEF";
+
         for (const unsigned char *p = (const unsigned char *) text; *p; p++)
                 if (is_unreserved(*p) || (keep_slashes && *p == '/'))
-                        fputc(*p, out);
-                else
-                        fprintf(out, "%%%02X", *p);
+                        putc_unlocked(*p, out);
+                else {
+                        putc_unlocked('%', out);
+                        putc_unlocked(digits[*p >> 4], out);
+                        putc_unlocked(digits[*p & 15], out);
+                }
 }
 
 /* A header's value as it is signed: without spaces at its ends, runs of spaces as one. */
@@ -75,8 +80,12 @@ static int sort_headers(const SigV4Request *request, SigV4Header ret[static SIGV
 }
 
 static void put_hex(FILE *out, const uint8_t digest[static DIGEST_SIZE]) {
-        for (size_t i = 0; i < DIGEST_SIZE; i++)
-                fprintf(out, "%02x", digest[i]);
+        static const char digits[] = "0123456789abcdef";
+
+        for (size_t i = 0; i < DIGEST_SIZE; i++) {
+                putc_unlocked(digits[digest[i] >> 4], out);
+                putc_unlocked(digits[digest[i] & 15], out);
+        }
 }
 
 static int hmac(const void *key, size_t key_size, const char *text, uint8_t ret[static DIGEST_SIZE]) {

@@ -102,7 +102,7 @@ SELECT table_privs_are('streamsight', c.relname, 'streamsight_apid', '{}'::text[
     FROM pg_class c WHERE c.relnamespace = 'streamsight'::regnamespace AND c.relkind IN ('r', 'p');
 SELECT schema_privs_are('streamsight', 'streamsight_apid', '{}'::text[]);
 SELECT schema_privs_are('api', 'streamsight_apid', '{USAGE}'::text[]);
-SELECT is(p.proconfig, '{"search_path=pg_catalog, streamsight, pg_temp"}'::text[], p.proname || ' has a search path of its own')
+SELECT ok('search_path=pg_catalog, streamsight, pg_temp' = ANY (p.proconfig), p.proname || ' has a search path of its own')
     FROM pg_proc p WHERE p.pronamespace = 'api'::regnamespace;
 
 SELECT * FROM finish();
