@@ -11,8 +11,8 @@ from PIL import Image
 from system import pictures
 
 from . import traces
-from .equality import check
-from .test_decode import FPS, encode, exported
+from .equality import Unequal, check
+from .test_decode import FPS, encode, exported, omitted, quantiser, rewritten
 
 FILM, STILL = 40 * FPS, 20 * FPS
 
@@ -70,6 +70,30 @@ def test_a_ceiling_is_kept(build, tmp_path, film, part, slower, coarse):
     inspected = subprocess.run([build / "cli" / "streamsight-inspect", path], capture_output=True, text=True, check=True).stdout
     assert "a frame every" in inspected and "for the ceiling of bytes" in inspected
     assert bool(re.search("coarse where it changes fast", inspected)) == coarse
+
+
+def _bit_of_coarse(payload):
+    """Changes a bit in the middle of the first COARSE operation's JPEG data."""
+    position = 24
+    while position < len(payload):
+        kind, length = struct.unpack_from("<II", payload, position)
+        if kind == 4:
+            payload[position + 8 + length * 3 // 4] ^= 1
+            return True
+        position += 8 + length
+    return False
+
+
+@pytest.mark.parametrize("kind, change", [("FRAM", _bit_of_coarse), ("FRAM", lambda p: omitted(p, 4)), ("JCOA", quantiser)],
+                         ids=["another bit of JPEG data", "left out", "other tables"])
+def test_an_error_in_coarse_tiles_is_noticed(build, tmp_path, film, kind, change):
+    ceiling = len(encode(build, tmp_path / "free.sss", film)) * 12 // 100
+    segment = encode(build, tmp_path / "film.sss", film, "--bytes-per-minute", str(ceiling))
+    counts = check(segment, film, FPS, (p.image for p in pictures.decode(segment)), all_frames=False)
+    assert counts[4] > 0
+    wrong = rewritten(segment, kind, change)
+    with pytest.raises(Unequal):
+        check(segment if kind == "JCOA" else wrong, film, FPS, (p.image for p in pictures.decode(wrong)), all_frames=False)
 
 
 def test_without_a_ceiling_nothing_is_left_out(build, tmp_path, film):

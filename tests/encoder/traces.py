@@ -1,4 +1,8 @@
-"""Short synthetic screens: what desktops do, each with what the encoder has for it."""
+"""Short screens: what desktops do, each with what the encoder has for it. Drawn here; and real ones, ten frames of a piece of what tools/bench
+record recorded (ffmpeg -ss … -vf crop=… -frames:v 10 -c:v zmbv)."""
+
+import pathlib
+import subprocess
 
 import numpy
 from PIL import Image, ImageDraw
@@ -95,4 +99,17 @@ def video():
         yield screen
 
 
+def _recorded(path):
+    def trace():
+        width, height = map(int, subprocess.run(
+            ["ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "stream=width,height", "-of", "csv=p=0", path], check=True,
+            capture_output=True, text=True).stdout.strip().split(","))
+        raw = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], check=True,
+                             stdout=subprocess.PIPE).stdout
+        yield from numpy.frombuffer(raw, numpy.uint8).reshape(-1, height, width, 3)
+    trace.__name__ = f"recorded-{path.stem}"
+    return trace
+
+
+RECORDED = tuple(map(_recorded, sorted((pathlib.Path(__file__).parent / "recorded").glob("*.avi"))))
 ALL = (idle, typing, scroll, terminal, sideways, drag, switch, video)
