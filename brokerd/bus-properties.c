@@ -25,6 +25,14 @@ static const char *get_reason(const Broker *broker) {
         return recorder_reason(broker->recorder);
 }
 
+static const char *get_pause_reason(const Broker *broker) {
+        return recorder_paused(broker->recorder);
+}
+
+static uint64_t get_paused_until(const Broker *broker) {
+        return recorder_paused_until(broker->recorder);
+}
+
 static const char *get_company(const Broker *broker) {
         const CapturePolicy *policy = policy_sync_get(broker->policy);
 
@@ -81,6 +89,8 @@ const BusProperty bus_properties[BUS_PROPERTIES] = {
         { "Recording", "s", get_recording, NULL },
         { "RecordingSince", "t", NULL, get_recording_since },
         { "Reason", "s", get_reason, NULL },
+        { "PauseReason", "s", get_pause_reason, NULL },
+        { "PausedUntil", "t", NULL, get_paused_until },
         { "Company", "s", get_company, NULL },
         { "DeviceId", "s", get_device_id, NULL },
         { "KeyThumbprint", "s", get_key_thumbprint, NULL },

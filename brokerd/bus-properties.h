@@ -13,7 +13,7 @@ typedef struct BusProperty {
         uint64_t (*number)(const Broker *broker);
 } BusProperty;
 
-#define BUS_PROPERTIES 16
+#define BUS_PROPERTIES 18
 
 extern const BusProperty bus_properties[BUS_PROPERTIES];
 

@@ -17,6 +17,7 @@
 
 #define ERROR_NOT_ENROLLED  "org.streamsight.Error.NotEnrolled"
 #define ERROR_NOT_PERMITTED "org.streamsight.Error.NotPermitted"
+#define ERROR_NOT_RECORDING "org.streamsight.Error.NotRecording"
 
 struct Bus {
         Broker *broker;
@@ -59,6 +60,44 @@ static int do_stop(sd_bus_message *message, void *userdata, sd_bus_error *error)
         return sd_bus_reply_method_return(message, "");
 }
 
+static int do_pause(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        Broker *broker = userdata;
+        uint32_t seconds;
+        int r;
+
+        r = sd_bus_message_read(message, "u", &seconds);
+        if (r < 0)
+                return r;
+        r = require_enrolment(broker, error);
+        if (r < 0)
+                return r;
+        r = recorder_pause(broker->recorder, seconds);
+        if (r == -ESRCH)
+                return sd_bus_error_set(error, ERROR_NOT_RECORDING, "Nothing is being recorded.");
+        if (r < 0 && recorder_pause_max(broker->recorder) > 0)
+                return sd_bus_error_setf(error, ERROR_NOT_PERMITTED,
+                                         "The recording may be paused for %u seconds at most.",
+                                         recorder_pause_max(broker->recorder));
+        if (r < 0)
+                return sd_bus_error_setf(error, ERROR_NOT_PERMITTED,
+                                         "The recording cannot be paused: %s forbids it.",
+                                         broker->settings.limits.pause_seconds == 0
+                                                         ? "MaxPauseSeconds=0 in agent.conf"
+                                                         : "the control plane's policy");
+        return sd_bus_reply_method_return(message, "");
+}
+
+static int do_resume(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        const Broker *broker = userdata;
+        int r;
+
+        r = require_enrolment(broker, error);
+        if (r < 0)
+                return r;
+        recorder_resume(broker->recorder);
+        return sd_bus_reply_method_return(message, "");
+}
+
 static int do_flush(sd_bus_message *message, void *userdata, sd_bus_error *error) {
         Broker *broker = userdata;
         int r;
@@ -83,6 +122,8 @@ static int do_flush(sd_bus_message *message, void *userdata, sd_bus_error *error
 METHOD(method_enroll, "enroll", enrol_method)
 METHOD(method_start, "start", do_start)
 METHOD(method_stop, "stop", do_stop)
+METHOD(method_pause, "pause", do_pause)
+METHOD(method_resume, "resume", do_resume)
 METHOD(method_flush, "flush", do_flush)
 
 #define PROPERTY(name, signature)                                                                           \
@@ -95,6 +136,8 @@ static const sd_bus_vtable bus_vtable[] = {
         PROPERTY("Recording", "s"),
         PROPERTY("RecordingSince", "t"),
         PROPERTY("Reason", "s"),
+        PROPERTY("PauseReason", "s"),
+        PROPERTY("PausedUntil", "t"),
         PROPERTY("Company", "s"),
         PROPERTY("DeviceId", "s"),
         PROPERTY("KeyThumbprint", "s"),
@@ -114,11 +157,17 @@ static const sd_bus_vtable bus_vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Stop", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_stop,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Pause", SD_BUS_ARGS("u", seconds), SD_BUS_NO_RESULT, method_pause,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Resume", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_resume,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Flush", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_flush,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
 
         SD_BUS_SIGNAL_WITH_ARGS("RecordingStarted", SD_BUS_ARGS("s", recording, "s", reason), 0),
         SD_BUS_SIGNAL_WITH_ARGS("RecordingStopped", SD_BUS_ARGS("s", recording, "s", reason), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("RecordingPaused", SD_BUS_ARGS("s", recording, "s", reason), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("RecordingResumed", SD_BUS_ARGS("s", recording), 0),
         SD_BUS_SIGNAL_WITH_ARGS("UploadFailed", SD_BUS_ARGS("s", recording, "u", sequence, "s", error), 0),
         SD_BUS_VTABLE_END,
 };
@@ -171,6 +220,19 @@ void bus_emit_recording_started(Bus *bus, const char *recording, const char *rea
 
 void bus_emit_recording_stopped(Bus *bus, const char *recording, const char *reason) {
         bus_emit(bus, "RecordingStopped", recording, reason);
+}
+
+void bus_emit_recording_paused(Bus *bus, const char *recording, const char *reason) {
+        bus_emit(bus, "RecordingPaused", recording, reason);
+}
+
+void bus_emit_recording_resumed(Bus *bus, const char *recording) {
+        int r = bus ? sd_bus_emit_signal(bus->bus, BUS_PATH, BUS_INTERFACE, "RecordingResumed", "s",
+                                         recording)
+                    : 0;
+
+        if (r < 0)
+                log_warning_errno(r, "Cannot emit RecordingResumed: %m");
 }
 
 void bus_emit_upload_failed(Bus *bus, const char *recording, uint32_t sequence, const char *text) {

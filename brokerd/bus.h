@@ -25,4 +25,6 @@ void bus_changed(Bus *bus);
 
 void bus_emit_recording_started(Bus *bus, const char *recording, const char *reason);
 void bus_emit_recording_stopped(Bus *bus, const char *recording, const char *reason);
+void bus_emit_recording_paused(Bus *bus, const char *recording, const char *reason);
+void bus_emit_recording_resumed(Bus *bus, const char *recording);
 void bus_emit_upload_failed(Bus *bus, const char *recording, uint32_t sequence, const char *text);

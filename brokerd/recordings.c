@@ -233,6 +233,10 @@ int recordings_begin(Recordings *recordings, sd_id128_t id, uint64_t started, co
         return recording_new(&recording, recordings, id, started, reason);
 }
 
+void recordings_void(Recordings *recordings, sd_id128_t id) {
+        (void) recording_free(recordings_find(recordings, id));
+}
+
 void recordings_outputs_known(Recordings *recordings) {
         Recording *recording;
 

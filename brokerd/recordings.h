@@ -11,6 +11,8 @@ int recordings_new(Recordings **ret, Broker *broker);
 Recordings *recordings_free(Recordings *recordings);
 
 int recordings_begin(Recordings *recordings, sd_id128_t id, uint64_t started, const char *reason);
+/* It did not begin after all. */
+void recordings_void(Recordings *recordings, sd_id128_t id);
 /* Its outputs are told with it, once they are known. */
 void recordings_outputs_known(Recordings *recordings);
 void recordings_stopped(Recordings *recordings, sd_id128_t id);

@@ -6,6 +6,7 @@
 
 #include "cleanup.h"
 #include "log.h"
+#include "recorder.h"
 #include "uploadd.h"
 
 #define LOGIND         "org.freedesktop.login1"
@@ -16,28 +17,37 @@
 struct Seat {
         Broker *broker;
         sd_bus *bus;
-        sd_bus_slot *changed, *owner; /* what is watched */
-        sd_bus_slot *call;            /* under way, NULL: none */
-        bool again;                   /* something changed while it was */
-        bool known;
+        sd_bus_slot *changed, *session_changed, *owner; /* what is watched */
+        sd_bus_slot *call;                              /* under way, NULL: none */
+        bool again;                                     /* something changed while it was */
+        bool known, locked;
         struct wire_broker_session session;
 };
 
+/* What logind says of the session. */
+typedef struct SeatSession {
+        struct wire_broker_session told; /* to uploadd */
+        bool locked;
+} SeatSession;
+
 static void seat_ask(Seat *seat);
 
-static void seat_set(Seat *seat, const struct wire_broker_session *session) {
+static void seat_set(Seat *seat, const SeatSession *found) {
+        const struct wire_broker_session *session = &found->told;
         bool same = seat->known && memcmp(&seat->session, session, sizeof(*session)) == 0;
 
         seat->session = *session;
         seat->known = true;
+        seat->locked = found->locked;
         if (!same)
                 (void) uploadd_send_session(seat->broker->uploadd, session);
+        recorder_evaluate(seat->broker->recorder);
 }
 
-static const struct wire_broker_session nobody = { .type = WIRE_BROKER_SESSION };
+static const SeatSession nobody = { .told.type = WIRE_BROKER_SESSION };
 
 /* A question is answered, well or not. */
-static void seat_answered(Seat *seat, const struct wire_broker_session *session) {
+static void seat_answered(Seat *seat, const SeatSession *session) {
         seat->call = sd_bus_slot_unref(seat->call);
         seat_set(seat, session);
         if (seat->again)
@@ -59,14 +69,20 @@ static int read_text(sd_bus_message *message, char *ret, size_t size) {
 }
 
 /* One property of org.freedesktop.login1.Session, in its variant. */
-static int read_property(sd_bus_message *message, const char *name, struct wire_broker_session *session) {
+static int read_property(sd_bus_message *message, const char *name, SeatSession *found) {
+        struct wire_broker_session *session = &found->told;
         char class[32] = "";
-        int r;
+        int r, locked;
 
         if (strcmp(name, "Id") == 0)
                 return read_text(message, session->id, sizeof(session->id));
         if (strcmp(name, "Name") == 0)
                 return read_text(message, session->user, sizeof(session->user));
+        if (strcmp(name, "LockedHint") == 0) {
+                r = sd_bus_message_read_basic(message, 'b', &locked);
+                found->locked = r >= 0 && locked;
+                return r;
+        }
         if (strcmp(name, "Class") == 0) {
                 r = read_text(message, class, sizeof(class));
                 if (r >= 0 && strcmp(class, "greeter") == 0)
@@ -83,12 +99,11 @@ static int read_property(sd_bus_message *message, const char *name, struct wire_
         return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
-static int read_session(sd_bus_message *message, struct wire_broker_session *session) {
+static int read_session(sd_bus_message *message, SeatSession *session) {
         static const struct {
                 const char *name, *type;
-        } wanted[] = {
-                { "Id", "s" }, { "Name", "s" }, { "Class", "s" }, { "User", "(uo)" }, { "Seat", "(so)" }
-        };
+        } wanted[] = { { "Id", "s" },      { "Name", "s" },    { "Class", "s" },
+                       { "User", "(uo)" }, { "Seat", "(so)" }, { "LockedHint", "b" } };
         int r;
 
         r = sd_bus_message_enter_container(message, 'a', "{sv}");
@@ -115,7 +130,7 @@ static int read_session(sd_bus_message *message, struct wire_broker_session *ses
 }
 
 static int on_session(sd_bus_message *message, void *userdata, sd_bus_error *error _unused_) {
-        struct wire_broker_session session = { .type = WIRE_BROKER_SESSION, .flags = WIRE_SESSION_OPEN };
+        SeatSession session = { .told = { .type = WIRE_BROKER_SESSION, .flags = WIRE_SESSION_OPEN } };
         Seat *seat = userdata;
         int r;
 
@@ -200,6 +215,12 @@ int seat_new(Seat **ret, Broker *broker, sd_bus *bus) {
         seat->bus = sd_bus_ref(bus);
         r = sd_bus_match_signal_async(bus, &seat->changed, LOGIND, LOGIND_SEAT, PROPERTIES,
                                       "PropertiesChanged", on_change, NULL, seat);
+        /* Of any session: its own path is not known beforehand. */
+        if (r >= 0)
+                r = sd_bus_add_match_async(bus, &seat->session_changed,
+                                           "type='signal',sender='" LOGIND "',interface='" PROPERTIES
+                                           "',member='PropertiesChanged',arg0='" LOGIND ".Session'",
+                                           on_change, NULL, seat);
         /* logind may start later than this process, or again. */
         if (r >= 0)
                 r = sd_bus_add_match_async(bus, &seat->owner,
@@ -220,11 +241,20 @@ Seat *seat_free(Seat *seat) {
         if (!seat)
                 return NULL;
         sd_bus_slot_unref(seat->changed);
+        sd_bus_slot_unref(seat->session_changed);
         sd_bus_slot_unref(seat->owner);
         sd_bus_slot_unref(seat->call);
         sd_bus_unref(seat->bus);
         free(seat);
         return NULL;
+}
+
+bool seat_known(const Seat *seat) {
+        return seat && seat->known;
+}
+
+bool seat_locked(const Seat *seat) {
+        return seat && seat->locked;
 }
 
 bool seat_get(const Seat *seat, struct wire_broker_session *ret) {

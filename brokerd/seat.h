@@ -14,4 +14,7 @@ int seat_new(Seat **ret, Broker *broker, sd_bus *bus);
 Seat *seat_free(Seat *seat);
 
 /* As known now; false: not yet. */
+bool seat_known(const Seat *seat);
+/* Its active session says that it is locked (LockedHint, which its desktop sets). */
+bool seat_locked(const Seat *seat);
 bool seat_get(const Seat *seat, struct wire_broker_session *ret);

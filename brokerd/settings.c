@@ -10,8 +10,6 @@
 #include "log.h"
 #include "names.h"
 
-#define BUCKET_HOSTS_MAX 64
-
 static void settings_help(void) {
         puts("streamsight-brokerd [OPTIONS…]\n\n"
              "Decides when the screen is recorded, speaks to the control plane and serves\n"
@@ -80,6 +78,15 @@ static int settings_parse_positive(const char *value, uint64_t maximum, void *ta
         return 0;
 }
 
+static int settings_parse_seconds(const char *value, uint64_t maximum, void *target) {
+        uint64_t number;
+        int r = config_parse_uint(value, maximum, &number);
+
+        if (r >= 0)
+                *(uint32_t *) target = (uint32_t) number;
+        return r;
+}
+
 static int settings_parse_bytes_ceiling(const char *value, uint64_t maximum, void *target) {
         uint64_t number;
         int r = config_parse_uint(value, maximum, &number);
@@ -111,10 +118,10 @@ static int settings_check_url(Settings *settings) {
 
 int settings_load(Settings *settings, int argc, char *argv[]) {
         const ConfigItem items[] = {
-                { "ControlPlane", "URL", config_parse_string, 1024, &settings->url },
-                { "ControlPlane", "CAFile", config_parse_string, 4096, &settings->ca_file },
-                { "Bucket", "Hosts", config_parse_words, BUCKET_HOSTS_MAX, &settings->bucket_hosts },
-                { "Bucket", "CAFile", config_parse_string, 4096, &settings->bucket_ca_file },
+                { "ControlPlane", "URL", config_parse_string, AGENT_TEXT_MAX, &settings->url },
+                { "ControlPlane", "CAFile", config_parse_string, AGENT_TEXT_MAX, &settings->ca_file },
+                { "Bucket", "Hosts", config_parse_words, AGENT_BUCKET_HOSTS_MAX, &settings->bucket_hosts },
+                { "Bucket", "CAFile", config_parse_string, AGENT_TEXT_MAX, &settings->bucket_ca_file },
                 { "Capture", "Recording", settings_parse_mode, 0, &settings->limits.recording },
                 { "Capture", "MaxFramesPerSecond", settings_parse_positive, CAPTURE_FRAMES_PER_SECOND_MAX,
                   &settings->limits.frames_per_second },
@@ -124,6 +131,9 @@ int settings_load(Settings *settings, int argc, char *argv[]) {
                   &settings->limits.bytes_per_minute },
                 { "Capture", "MaxCPUMillisecondsPerSecond", settings_parse_positive,
                   CAPTURE_CPU_MS_PER_SECOND_MAX, &settings->limits.cpu_ms_per_second },
+                { "Capture", "MaxPauseSeconds", settings_parse_seconds, CAPTURE_PAUSE_SECONDS_MAX,
+                  &settings->limits.pause_seconds },
+                { "Capture", "RecordLocked", config_parse_bool, 0, &settings->limits.record_locked },
         };
         const char *state = getenv("STATE_DIRECTORY"); /* systemd.exec(5), StateDirectory= */
         _cleanup_free_ char *error = NULL;
@@ -133,7 +143,10 @@ int settings_load(Settings *settings, int argc, char *argv[]) {
                 .config = STREAMSIGHT_AGENT_CONFIG,
                 .control_socket = STREAMSIGHT_SOCKET_CONTROL,
                 .uploadd_user = STREAMSIGHT_USER_UPLOADD,
-                .limits = { RECORDING_AUTOMATIC, 5, 90, 0, 0, NULL },
+                .limits = { .recording = RECORDING_AUTOMATIC,
+                            .frames_per_second = 5,
+                            .jpeg_quality = 90,
+                            .pause_seconds = 3600 },
         };
         r = settings_parse_arguments(settings, argc, argv);
         if (r <= 0)

@@ -65,6 +65,8 @@ const char *status_state(const Broker *broker) {
 
         if (!identity_enrolled(&broker->identity))
                 return "unenrolled";
+        if (recorder_paused(broker->recorder)[0])
+                return "paused";
         for (size_t i = 0; i < ELEMENTSOF(hindrances); i++)
                 if (status_has(broker, hindrances[i]))
                         return "degraded";

@@ -39,7 +39,7 @@ bool status_has(const struct Broker *broker, Problem problem);
 /* The newest problem that stands, "" if none. */
 const char *status_last_error(const struct Broker *broker);
 
-/* unenrolled, idle, recording, offline or degraded: docs/dbus.md says when. */
+/* unenrolled, idle, recording, paused, offline or degraded: docs/dbus.md says when. */
 const char *status_state(const struct Broker *broker);
 
 void status_done(Status *status);

@@ -6,6 +6,7 @@
 
 #include "bus.h"
 #include "log.h"
+#include "message-ids.h"
 #include "names.h"
 #include "recorder.h"
 #include "recordings.h"
@@ -143,8 +144,9 @@ static int uploadd_on_connect(sd_event_source *source _unused_, int listen_fd, u
         if (r == -EAGAIN)
                 return 0;
         if (r == -EPERM) {
-                log_error("Refused a connection to broker.sock from user %u (pid %i): only user %s may connect.",
-                          uid, (int) pid, broker->settings.uploadd_user);
+                log_event_errno(LOG_ERR, 0, MESSAGE_PEER_REFUSED,
+                                "Refused a connection to broker.sock from user %u (pid %i): only user %s may connect.",
+                                uid, (int) pid, broker->settings.uploadd_user);
                 return 0;
         }
         if (r < 0)
@@ -218,6 +220,12 @@ int uploadd_send_stop(Uploadd *uploadd, sd_id128_t recording) {
 
         memcpy(stop.recording, recording.bytes, sizeof(stop.recording));
         return uploadd_send(uploadd, &stop, sizeof(stop));
+}
+
+int uploadd_send_hold(Uploadd *uploadd, enum wire_hold hold) {
+        const struct wire_broker_hold message = { .type = WIRE_BROKER_HOLD, .hold = hold };
+
+        return uploadd_send(uploadd, &message, sizeof(message));
 }
 
 int uploadd_send_flush(Uploadd *uploadd) {

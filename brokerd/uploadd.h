@@ -19,6 +19,7 @@ const struct wire_broker_stats *uploadd_stats(const Uploadd *uploadd);
 /* -ENOTCONN, or -EAGAIN: it does not read, and the connection was given up. */
 int uploadd_send_record(Uploadd *uploadd, sd_id128_t recording, const CaptureDecision *decision);
 int uploadd_send_stop(Uploadd *uploadd, sd_id128_t recording);
+int uploadd_send_hold(Uploadd *uploadd, enum wire_hold hold);
 int uploadd_send_flush(Uploadd *uploadd);
 int uploadd_send_session(Uploadd *uploadd, const struct wire_broker_session *session);
 int uploadd_send_upload(Uploadd *uploadd, const struct wire_broker_upload *upload);

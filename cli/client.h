@@ -21,5 +21,11 @@ int client_failed(const sd_bus_error *error, int r);
 /* streamsight status [--json] */
 int status_main(sd_bus *bus, bool json);
 
+/* A method with a u, or with nothing; returns 0 or -1, having said why. */
+int client_call(sd_bus *bus, const char *method, const char *types, uint32_t value);
+
+/* streamsight pause [SECONDS] */
+int pause_main(sd_bus *bus, const char *seconds);
+
 /* streamsight enroll: asks for the code on the terminal, or takes one line of standard input. */
 int enroll_main(sd_bus *bus);

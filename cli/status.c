@@ -108,7 +108,7 @@ static const char *explain(const char *state) {
                 { "unenrolled", "unenrolled: nothing is recorded; see \"streamsight enroll\"" },
                 { "idle", "idle: the screen is not being recorded" },
                 { "recording", "recording: the screen is being recorded" },
-                { "paused", "paused: the screen is not being recorded for the moment" },
+                { "paused", "paused: no pictures of the screen are taken for now" },
                 { "offline", "offline: the control plane cannot be reached" },
                 { "degraded", "degraded: something stands in the way, see below" },
         };
@@ -132,6 +132,9 @@ static void print_status(const json_t *p) {
         print_text("State", explain(text_of(p, "State")));
         print_text("Recording", text_of(p, "Recording"));
         print_time("Since", json_object_get(p, "RecordingSince"));
+        if (strcmp(text_of(p, "PauseReason"), "locked") == 0)
+                print_text("Paused", "while the session is locked");
+        print_time("Paused until", json_object_get(p, "PausedUntil"));
         print_text("By", explain_reason(text_of(p, "Reason")));
         json_array_foreach (json_object_get(p, "Outputs"), i, output)
                 printf("%14s: %s, %" JSON_INTEGER_FORMAT "×%" JSON_INTEGER_FORMAT "\n",

@@ -26,12 +26,14 @@ int client_failed(const sd_bus_error *error, int r) {
         return -1;
 }
 
-static int call_simple(sd_bus *bus, const char *method) {
+int client_call(sd_bus *bus, const char *method, const char *types, uint32_t value) {
         _cleanup_(message_unrefp) sd_bus_message *call = NULL;
         sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
         r = sd_bus_message_new_method_call(bus, &call, AGENT_NAME, AGENT_PATH, AGENT_INTERFACE, method);
+        if (r >= 0 && types)
+                r = sd_bus_message_append(call, types, value);
         if (r >= 0)
                 r = sd_bus_message_set_allow_interactive_authorization(call, true);
         if (r >= 0)
@@ -61,6 +63,8 @@ static void help(void) {
              "  enroll           join the organisation with a code, asked for or from standard input\n"
              "  start            start recording, where the policy allows it by hand\n"
              "  stop             stop recording until \"start\" or the next boot\n"
+             "  pause [SECONDS]  take no pictures for so long, or for as long as is allowed\n"
+             "  resume           end the pause\n"
              "  flush            end the segment and upload everything now\n"
              "  export …         turn recorded segments into pictures or a video\n"
              "  inspect …        print what recorded segments consist of\n"
@@ -78,7 +82,9 @@ static int usage(const char *what, const char *argument) {
 int main(int argc, char *argv[]) {
         static const struct {
                 const char *command, *method;
-        } simple[] = { { "start", "Start" }, { "stop", "Stop" }, { "flush", "Flush" } };
+        } simple[] = {
+                { "start", "Start" }, { "stop", "Stop" }, { "resume", "Resume" }, { "flush", "Flush" }
+        };
         const char *command = argc > 1 ? argv[1] : "";
         const char *method = NULL;
         sd_bus *bus = NULL;
@@ -103,18 +109,23 @@ int main(int argc, char *argv[]) {
                 if (strcmp(simple[i].command, command) == 0)
                         method = simple[i].method;
         bool status = strcmp(command, "status") == 0, enroll = strcmp(command, "enroll") == 0;
+        bool pause = strcmp(command, "pause") == 0;
         bool json = status && argc == 3 && strcmp(argv[2], "--json") == 0;
-        if (!method && !status && !enroll)
+        if (!method && !status && !enroll && !pause)
                 return command[0] ? usage("Unknown command: ", command) : usage("No command was given", "");
         if (enroll && argc > 2)
                 return usage("The code is not an argument, where others could see it: ",
                              "run \"streamsight enroll\" and type it");
-        if (argc > 2 + (int) json)
-                return usage("Unexpected argument: ", argv[2 + (int) json]);
+        int most = 2 + (json || pause);
+        if (argc > most)
+                return usage("Unexpected argument: ", argv[most]);
 
         if (client_open(&bus) < 0)
                 return EXIT_FAILURE;
-        r = status ? status_main(bus, json) : enroll ? enroll_main(bus) : call_simple(bus, method);
+        r = status   ? status_main(bus, json)
+            : enroll ? enroll_main(bus)
+            : pause  ? pause_main(bus, argv[2])
+                     : client_call(bus, method, NULL, 0);
         sd_bus_flush_close_unref(bus);
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -55,6 +55,7 @@ enum {
         WIRE_BROKER_FINISHED = 0x309, /* uploadd → brokerd: every segment of it was released */
         WIRE_BROKER_STATS = 0x30a,    /* uploadd → brokerd: every few seconds and at each change */
         WIRE_BROKER_SESSION = 0x30b,  /* brokerd → uploadd: at first and at each change */
+        WIRE_BROKER_HOLD = 0x30c,     /* brokerd → uploadd: no pictures in the open recording, or again */
 };
 
 struct wire_hello {
@@ -285,6 +286,20 @@ struct wire_broker_session {
         char id[32];
         char seat[32];
         char user[64]; /* UTF-8 */
+};
+
+/* Why no pictures are to be taken while a recording stays open: a gap of that reason is recorded. RECORD
+ * begins without. */
+enum wire_hold {
+        WIRE_HOLD_NONE = 0,
+        WIRE_HOLD_PAUSED = 1,
+        WIRE_HOLD_LOCKED = 2,
+        _WIRE_HOLD_MAX,
+};
+
+struct wire_broker_hold {
+        uint32_t type;
+        uint32_t hold; /* enum wire_hold */
 };
 
 /* STOP, FINISHED */

@@ -49,7 +49,8 @@ static int describe(const AgentView *view, Notice *ret) {
         case AGENT_PAUSED:
                 n = asprintf(&notice.summary, "The recording of your screen for %s is paused", company);
                 m = asprintf(&notice.body,
-                             "It goes on when the pause ends. “streamsight status” says more.");
+                             "It goes on when the pause ends or the session is unlocked. “streamsight "
+                             "status” says more.");
                 break;
         case AGENT_LOST:
                 n = asprintf(&notice.summary, "The recording of your screen for %s was interrupted",

@@ -107,6 +107,24 @@ static int on_stop(WireConnection *connection _unused_, const void *message, int
         return 0;
 }
 
+static int on_hold(WireConnection *connection _unused_, const void *message, int *fds _unused_,
+                   size_t n_fds _unused_, void *userdata) {
+        static const enum segment_gap gaps[] = {
+                [WIRE_HOLD_PAUSED] = SEGMENT_GAP_PAUSED,
+                [WIRE_HOLD_LOCKED] = SEGMENT_GAP_LOCKED,
+        };
+        Broker *broker = ((Peer *) userdata)->userdata;
+        const struct wire_broker_hold *hold = message;
+
+        if (hold->hold >= _WIRE_HOLD_MAX)
+                return -EBADMSG;
+        recording_hold(broker->uploadd, gaps[hold->hold]);
+        if (hold->hold == WIRE_HOLD_NONE)
+                capture_start(broker->uploadd->capture);
+        broker_changed(broker);
+        return 0;
+}
+
 static int on_flush(WireConnection *connection _unused_, const void *message _unused_, int *fds _unused_,
                     size_t n_fds _unused_, void *userdata) {
         recording_flush(((Broker *) ((Peer *) userdata)->userdata)->uploadd);
@@ -230,9 +248,13 @@ static void on_down(Peer *peer _unused_, void *userdata) {
         { #name, WIRE_BROKER_##name, sizeof(struct struct_name), 0, 0, WIRE_STATE_READY, handler }
 
 static const WireRule rules[] = {
-        RULE(RECORD, wire_broker_record, on_record), RULE(STOP, wire_broker_recording, on_stop),
-        RULE(FLUSH, wire_plain, on_flush),           RULE(SESSION, wire_broker_session, on_session),
-        RULE(UPLOAD, wire_broker_upload, on_upload), RULE(RELEASE, wire_broker_segment, on_release),
+        RULE(RECORD, wire_broker_record, on_record),
+        RULE(STOP, wire_broker_recording, on_stop),
+        RULE(FLUSH, wire_plain, on_flush),
+        RULE(SESSION, wire_broker_session, on_session),
+        RULE(HOLD, wire_broker_hold, on_hold),
+        RULE(UPLOAD, wire_broker_upload, on_upload),
+        RULE(RELEASE, wire_broker_segment, on_release),
 };
 
 static const PeerKind kind = { "brokerd", rules, ELEMENTSOF(rules), on_up, on_down };

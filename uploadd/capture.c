@@ -88,7 +88,7 @@ static const char *output_name(const Capture *capture, uint32_t id) {
 
 static bool wanted(const Capture *capture, uint32_t id) {
         const Recording *recording = capture->uploadd->recording;
-        return recording && recording_outputs(recording) & UINT64_C(1) << id;
+        return recording && !recording_held(recording) && recording_outputs(recording) & UINT64_C(1) << id;
 }
 
 static void ask_outputs(Capture *capture) {
@@ -118,6 +118,13 @@ static void ask_frame(Capture *capture, uint32_t id, uint64_t now) {
 }
 
 static void ask_all(Capture *capture, uint64_t now) {
+        enum segment_gap held = recording_held(capture->uploadd->recording);
+
+        if (held) {
+                set_problem(capture, capture->problem, "", "%s", "");
+                recording_gap(capture->uploadd, SEGMENT_OUTPUT_ALL, held, 0, 0);
+                return;
+        }
         if (!capture->peer.connection) {
                 set_problem(capture, capture->problem, "",
                             "the capture service cannot be reached; see 'systemctl status streamsight-capd'");

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "agent-limits.h"
 #include "broker.h"
 #include "clock.h"
 #include "cursor-layer.h"
@@ -32,6 +33,8 @@ struct Recording {
         Rate rate;
         uint64_t cpu_start; /* of this thread, µs: when the work on a frame began that is under way */
 
+        enum segment_gap hold; /* no pictures, for this reason; 0: pictures */
+
         bool ending; /* the segment that is cut next is the last */
         bool open;   /* there is an open segment: */
         SegmentWriter writer;
@@ -57,6 +60,10 @@ uint64_t recording_outputs(const Recording *recording) {
 
 uint64_t recording_interval(const Recording *recording) {
         return recording->parameters.frame_interval / 1000;
+}
+
+enum segment_gap recording_held(const Recording *recording) {
+        return recording->hold;
 }
 
 uint64_t recording_due(const Recording *recording) {
@@ -208,8 +215,8 @@ static bool parameters_ok(const struct wire_broker_record *record) {
                record->frame_interval >= WIRE_GRANT_INTERVAL_MIN && record->frame_interval <= INTERVAL_MAX &&
                record->segment_seconds >= 1 && record->segment_seconds <= SEGMENT_SECONDS_MAX &&
                record->segment_bytes >= SEGMENT_BYTES_MIN && record->segment_bytes <= SEGMENT_SIZE_MAX &&
-               record->bytes_per_minute <= UINT32_MAX && record->cpu_ms_per_second <= 1000 &&
-               record->reserved == 0;
+               record->bytes_per_minute <= CAPTURE_BYTES_PER_MINUTE_MAX &&
+               record->cpu_ms_per_second <= CAPTURE_CPU_MS_PER_SECOND_MAX && record->reserved == 0;
 }
 
 int recording_start(Uploadd *uploadd, const struct wire_broker_record *record) {
@@ -265,6 +272,14 @@ void recording_end(Uploadd *uploadd) {
 void recording_flush(Uploadd *uploadd) {
         if (uploadd->recording)
                 segment_cut(uploadd->recording);
+}
+
+void recording_hold(Uploadd *uploadd, enum segment_gap reason) {
+        if (!uploadd->recording)
+                return;
+        uploadd->recording->hold = reason;
+        if (reason)
+                recording_gap(uploadd, SEGMENT_OUTPUT_ALL, reason, 0, 0);
 }
 
 void recording_session(Uploadd *uploadd) {

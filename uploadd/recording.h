@@ -14,6 +14,11 @@ int recording_start(Uploadd *uploadd, const struct wire_broker_record *record);
 /* Ends the open recording, if there is one: its segment is cut and queued. */
 void recording_end(Uploadd *uploadd);
 
+/* From now on no picture goes into the open recording but a gap of this reason (SEGMENT_GAP_PAUSED or
+ * _LOCKED); 0: again. */
+void recording_hold(Uploadd *uploadd, enum segment_gap reason);
+enum segment_gap recording_held(const Recording *recording); /* 0: no */
+
 /* Cuts the segment. */
 void recording_flush(Uploadd *uploadd);
 

@@ -4,12 +4,9 @@
 #include <getopt.h>
 #include <string.h>
 
+#include "agent-limits.h"
 #include "log.h"
 #include "names.h"
-
-#define HOSTS_MAX 16U
-#define PATH_SIZE 4095U
-#define URL_SIZE  4095U
 
 int settings_parse_arguments(Settings *settings, int argc, char *argv[]) {
         enum { OPTION_VERSION = 256, OPTION_CONFIG, OPTION_FRAME, OPTION_BROKER };
@@ -60,17 +57,22 @@ int settings_parse_arguments(Settings *settings, int argc, char *argv[]) {
 int settings_load(Settings *settings) {
         /* The file is also brokerd's: what is not ours is checked there, but must be known here. */
         _cleanup_free_ char *url = NULL, *control_ca_file = NULL, *recording = NULL, *error = NULL;
-        uint64_t frames_per_second, quality, bytes, cpu;
+        uint64_t frames_per_second, quality, bytes, cpu, pause;
+        bool record_locked;
         const ConfigItem items[] = {
-                { "ControlPlane", "URL", config_parse_string, URL_SIZE, &url },
-                { "ControlPlane", "CAFile", config_parse_string, PATH_SIZE, &control_ca_file },
-                { "Bucket", "Hosts", config_parse_words, HOSTS_MAX, &settings->bucket_hosts },
-                { "Bucket", "CAFile", config_parse_string, PATH_SIZE, &settings->bucket_ca_file },
+                { "ControlPlane", "URL", config_parse_string, AGENT_TEXT_MAX, &url },
+                { "ControlPlane", "CAFile", config_parse_string, AGENT_TEXT_MAX, &control_ca_file },
+                { "Bucket", "Hosts", config_parse_words, AGENT_BUCKET_HOSTS_MAX, &settings->bucket_hosts },
+                { "Bucket", "CAFile", config_parse_string, AGENT_TEXT_MAX, &settings->bucket_ca_file },
                 { "Capture", "Recording", config_parse_string, 16, &recording },
-                { "Capture", "MaxFramesPerSecond", config_parse_uint, 100, &frames_per_second },
-                { "Capture", "MaxJPEGQuality", config_parse_uint, 100, &quality },
-                { "Capture", "MaxBytesPerMinute", config_parse_uint, UINT32_MAX, &bytes },
-                { "Capture", "MaxCPUMillisecondsPerSecond", config_parse_uint, 1000, &cpu },
+                { "Capture", "MaxFramesPerSecond", config_parse_uint, CAPTURE_FRAMES_PER_SECOND_MAX,
+                  &frames_per_second },
+                { "Capture", "MaxJPEGQuality", config_parse_uint, CAPTURE_JPEG_QUALITY_MAX, &quality },
+                { "Capture", "MaxBytesPerMinute", config_parse_uint, CAPTURE_BYTES_PER_MINUTE_MAX, &bytes },
+                { "Capture", "MaxCPUMillisecondsPerSecond", config_parse_uint, CAPTURE_CPU_MS_PER_SECOND_MAX,
+                  &cpu },
+                { "Capture", "MaxPauseSeconds", config_parse_uint, CAPTURE_PAUSE_SECONDS_MAX, &pause },
+                { "Capture", "RecordLocked", config_parse_bool, 0, &record_locked },
         };
 
         int r = config_load(settings->config_path, items, ELEMENTSOF(items), &error);

@@ -27,6 +27,8 @@ typedef enum Option {
         OPTION_SEGMENT_SECONDS,
         OPTION_BYTES_PER_MINUTE,
         OPTION_CPU_MS_PER_SECOND,
+        OPTION_PAUSE_SECONDS,
+        OPTION_RECORD_LOCKED,
         OPTION_EMAIL,
         OPTION_ROLE,
         _OPTION_MAX,

@@ -30,13 +30,16 @@ int command_policy_set(Admin *admin) {
                 Option option;
                 const char *name;
                 uint64_t maximum;
+                bool none; /* 0 is a value */
         } numbers[] = {
                 { OPTION_FRAMES_PER_SECOND, "--frames-per-second", 30 },
                 { OPTION_JPEG_QUALITY, "--jpeg-quality", 100 },
                 { OPTION_SEGMENT_SECONDS, "--segment-seconds", 60 },
                 { OPTION_BYTES_PER_MINUTE, "--bytes-per-minute", 4000000000 },
                 { OPTION_CPU_MS_PER_SECOND, "--cpu-ms-per-second", 1000 },
+                { OPTION_PAUSE_SECONDS, "--pause-seconds", 86400, true },
         };
+        const char *locked = admin->options[OPTION_RECORD_LOCKED];
         const char *recording = admin->options[OPTION_RECORDING], *company = admin->options[OPTION_COMPANY];
         const char *const parameters[] = { company,
                                            recording,
@@ -44,7 +47,9 @@ int command_policy_set(Admin *admin) {
                                            admin->options[OPTION_JPEG_QUALITY],
                                            admin->options[OPTION_SEGMENT_SECONDS],
                                            admin->options[OPTION_BYTES_PER_MINUTE],
-                                           admin->options[OPTION_CPU_MS_PER_SECOND] };
+                                           admin->options[OPTION_CPU_MS_PER_SECOND],
+                                           admin->options[OPTION_PAUSE_SECONDS],
+                                           locked };
         _cleanup_(PQclearp) PGresult *result = NULL;
         int r;
 
@@ -54,8 +59,11 @@ int command_policy_set(Admin *admin) {
         if (recording && strcmp(recording, "automatic") != 0 && strcmp(recording, "manual") != 0 &&
             strcmp(recording, "off") != 0)
                 return admin_fail(EINVAL, "--recording must be automatic, manual or off");
+        if (locked && strcmp(locked, "yes") != 0 && strcmp(locked, "no") != 0)
+                return admin_fail(EINVAL, "--record-locked must be yes or no");
         for (size_t i = 0; i < ELEMENTSOF(numbers); i++)
                 if (admin->options[numbers[i].option] &&
+                    !(numbers[i].none && strcmp(admin->options[numbers[i].option], "0") == 0) &&
                     (r = admin_check_uint(numbers[i].name, admin->options[numbers[i].option],
                                           numbers[i].maximum)) < 0)
                         return r;
@@ -63,16 +71,18 @@ int command_policy_set(Admin *admin) {
                         "WITH changed AS ("
                         " INSERT INTO streamsight.policy (company_id, revision, recording, frames_per_second,"
                         "                                 jpeg_quality, segment_seconds, segment_bytes,"
-                        "                                 bytes_per_minute, cpu_ms_per_second)"
+                        "                                 bytes_per_minute, cpu_ms_per_second,"
+                        "                                 pause_seconds, record_locked)"
                         " SELECT company_id, revision + 1, coalesce($2, recording),"
                         "  coalesce($3::integer, frames_per_second), coalesce($4::integer, jpeg_quality),"
                         "  coalesce($5::integer, segment_seconds), segment_bytes,"
-                        "  coalesce($6::bigint, bytes_per_minute), coalesce($7::integer, cpu_ms_per_second)"
+                        "  coalesce($6::bigint, bytes_per_minute), coalesce($7::integer, cpu_ms_per_second),"
+                        "  coalesce($8::integer, pause_seconds), coalesce($9::boolean, record_locked)"
                         " FROM streamsight.policy WHERE company_id = $1 ORDER BY revision DESC LIMIT 1 RETURNING *),"
                         " noted AS (INSERT INTO streamsight.audit (company_id, actor, action, subject_id)"
                         "           SELECT company_id, 'administrator', 'policy.set', company_id FROM changed)"
                         "SELECT revision, recording, frames_per_second, jpeg_quality, segment_seconds,"
-                        " bytes_per_minute, cpu_ms_per_second FROM changed",
+                        " bytes_per_minute, cpu_ms_per_second, pause_seconds, record_locked FROM changed",
                         parameters, ELEMENTSOF(parameters), &result);
         if (r < 0)
                 return r;

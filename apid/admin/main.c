@@ -31,6 +31,8 @@ static const struct option long_options[] = {
         [OPTION_BYTES_PER_MINUTE] = { "bytes-per-minute", required_argument, NULL, OPTION_BYTES_PER_MINUTE },
         [OPTION_CPU_MS_PER_SECOND] = { "cpu-ms-per-second", required_argument, NULL,
                                        OPTION_CPU_MS_PER_SECOND },
+        [OPTION_PAUSE_SECONDS] = { "pause-seconds", required_argument, NULL, OPTION_PAUSE_SECONDS },
+        [OPTION_RECORD_LOCKED] = { "record-locked", required_argument, NULL, OPTION_RECORD_LOCKED },
         [OPTION_EMAIL] = { "email", required_argument, NULL, OPTION_EMAIL },
         [OPTION_ROLE] = { "role", required_argument, NULL, OPTION_ROLE },
         { "config", required_argument, NULL, 'c' },
@@ -59,7 +61,8 @@ static const Command commands[] = {
         { "policy", "set", NULL, BIT(OPTION_COMPANY),
           BIT(OPTION_RECORDING) | BIT(OPTION_FRAMES_PER_SECOND) | BIT(OPTION_JPEG_QUALITY) |
                           BIT(OPTION_SEGMENT_SECONDS) | BIT(OPTION_BYTES_PER_MINUTE) |
-                          BIT(OPTION_CPU_MS_PER_SECOND),
+                          BIT(OPTION_CPU_MS_PER_SECOND) | BIT(OPTION_PAUSE_SECONDS) |
+                          BIT(OPTION_RECORD_LOCKED),
           command_policy_set, "Change what is recorded; prints the new revision" },
         { "enrolment-code", "create", NULL, BIT(OPTION_COMPANY), BIT(OPTION_TTL),
           command_enrolment_code_create,
@@ -109,6 +112,8 @@ static void print_help(void) {
              "      --path-style            the bucket's name is in the path, not in the host's name\n"
              "      --sse=AES256|aws:kms    ask for server-side encryption\n"
              "      --recording=automatic|manual|off\n"
+             "      --pause-seconds=NUMBER  how long a workstation may pause, 0: not at all\n"
+             "      --record-locked=yes|no  also while the session is locked\n"
              "      --role=owner|admin|manager|auditor\n"
              "  -c, --config=FILE           instead of " STREAMSIGHT_APID_CONFIG
              "; [Admin], [Migration] and [Keys] are used\n"

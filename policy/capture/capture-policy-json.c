@@ -85,6 +85,13 @@ static int parse_mode(const json_t *value, const Member *member) {
         return text && recording_mode_from_string(text, member->target) >= 0 ? 0 : -EBADMSG;
 }
 
+static int parse_bool(const json_t *value, const Member *member) {
+        if (!json_is_boolean(value))
+                return -EBADMSG;
+        *(bool *) member->target = json_is_true(value);
+        return 0;
+}
+
 int capture_policy_parse(const char *json, size_t size, CapturePolicy *ret, char *error_text,
                          size_t error_size) {
         json_auto_t *root = NULL;
@@ -106,6 +113,8 @@ int capture_policy_parse(const char *json, size_t size, CapturePolicy *ret, char
                   CAPTURE_BYTES_PER_MINUTE_MAX, &policy.bytes_per_minute, true },
                 { "cpu_ms_per_second", parse_u32, 0, CAPTURE_CPU_MS_PER_SECOND_MAX,
                   &policy.cpu_ms_per_second, true },
+                { "pause_seconds", parse_u32, 0, CAPTURE_PAUSE_SECONDS_MAX, &policy.pause_seconds, true },
+                { "record_locked", parse_bool, 0, 0, &policy.record_locked, true },
                 { "bucket_host", parse_host, 0, CAPTURE_HOST_MAX, policy.bucket_host },
         };
 

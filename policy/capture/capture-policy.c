@@ -65,6 +65,8 @@ CaptureDecision policy_intersect(const CaptureLimits *local, const CapturePolicy
         decision.segment_bytes = remote->segment_bytes;
         decision.bytes_per_minute = lower(local->bytes_per_minute, remote->bytes_per_minute);
         decision.cpu_ms_per_second = (uint32_t) lower(local->cpu_ms_per_second, remote->cpu_ms_per_second);
+        decision.pause_seconds = smaller(local->pause_seconds, remote->pause_seconds);
+        decision.record_locked = local->record_locked && remote->record_locked;
         if (decision.frames_per_second > 0 && decision.jpeg_quality > 0)
                 decision.recording =
                                 local->recording < remote->recording ? local->recording : remote->recording;

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <systemd/sd-id128.h>
 
+#include "agent-limits.h"
+
 /* In ascending order of what they allow. */
 typedef enum RecordingMode {
         RECORDING_OFF = 0,       /* never */
@@ -17,17 +19,12 @@ typedef enum RecordingMode {
         _RECORDING_MODE_MAX,
 } RecordingMode;
 
-#define CAPTURE_FRAMES_PER_SECOND_MAX 100U /* WIRE_GRANT_INTERVAL_MIN */
-#define CAPTURE_JPEG_QUALITY_MAX      100U
-#define CAPTURE_SEGMENT_SECONDS_MAX   3600U
-#define CAPTURE_SEGMENT_BYTES_MIN     65536U
-#define CAPTURE_SEGMENT_BYTES_MAX     (16U * 1024U * 1024U)
-#define CAPTURE_BYTES_PER_MINUTE_MIN  1000000U
-#define CAPTURE_BYTES_PER_MINUTE_MAX  4000000000U
-#define CAPTURE_CPU_MS_PER_SECOND_MAX 1000U
-#define CAPTURE_NAME_MAX              256U /* bytes of a company's or an employee's name */
-#define CAPTURE_HOST_MAX              264U /* bytes of host:port */
-#define CAPTURE_POLICY_JSON_MAX       (64U * 1024U)
+#define CAPTURE_SEGMENT_SECONDS_MAX 3600U
+#define CAPTURE_SEGMENT_BYTES_MIN   65536U
+#define CAPTURE_SEGMENT_BYTES_MAX   (16U * 1024U * 1024U)
+#define CAPTURE_NAME_MAX            256U /* bytes of a company's or an employee's name */
+#define CAPTURE_HOST_MAX            264U /* bytes of host:port */
+#define CAPTURE_POLICY_JSON_MAX     (64U * 1024U)
 
 /* Local limits. */
 typedef struct CaptureLimits {
@@ -36,6 +33,8 @@ typedef struct CaptureLimits {
         uint32_t jpeg_quality;
         uint64_t bytes_per_minute;  /* what recording may cost at most, 0: no ceiling */
         uint32_t cpu_ms_per_second; /* milliseconds of a processor, 0: no ceiling */
+        uint32_t pause_seconds;     /* how long a pause may last, 0: there is none */
+        bool record_locked;         /* also while the session at the seat is locked */
         char *const *bucket_hosts;  /* "host" for port 443, or "host:port"; NULL-terminated, NULL = none */
 } CaptureLimits;
 
@@ -53,6 +52,8 @@ typedef struct CapturePolicy {
         uint32_t segment_bytes;
         uint64_t bytes_per_minute; /* as CaptureLimits' */
         uint32_t cpu_ms_per_second;
+        uint32_t pause_seconds;
+        bool record_locked;
         char bucket_host[CAPTURE_HOST_MAX + 1]; /* as CaptureLimits.bucket_hosts; "" = none */
 } CapturePolicy;
 
@@ -64,19 +65,23 @@ typedef struct CaptureDecision {
         uint32_t segment_bytes;
         uint64_t bytes_per_minute; /* as CaptureLimits': the lower of both */
         uint32_t cpu_ms_per_second;
-        bool bucket_pinned; /* the policy's bucket is one of the limits'; if not, nothing may be uploaded
-                               there */
+        uint32_t pause_seconds; /* the shorter of both */
+        bool record_locked;     /* both say so */
+        bool bucket_pinned;     /* the policy's bucket is one of the limits'; if not, nothing may be uploaded
+                                   there */
 } CaptureDecision;
 
-/* local ∩ remote. Never more than either allows: the smaller mode, rate, quality and ceilings, and the
- * bucket only if it is one that the machine's administrator named. remote NULL (no policy known): nothing.
+/* local ∩ remote. Never more than either allows: the smaller mode, rate, quality, ceilings and pause, a
+ * locked session only if both say so, and the bucket only if it is one that the machine's administrator
+ * named. remote NULL (no policy known): nothing.
  */
 CaptureDecision policy_intersect(const CaptureLimits *local, const CapturePolicy *remote);
 
 /* Parses the body of GET /v1/devices/self/policy. Every member must be there (but for the ceilings, which
- * are none if they are not), of its type and within its bounds, and none that is unknown or there twice: an
- * unknown one could be a restriction that this version would not keep. -EBADMSG, and error_text says what is
- * wrong with it; -E2BIG: over CAPTURE_POLICY_JSON_MAX. */
+ * are none if they are not, and the leave to pause and to record a locked session, which is not given), of
+ * its type and within its bounds, and none that is unknown or there twice: an unknown one could be a
+ * restriction that this version would not keep. -EBADMSG, and error_text says what is wrong with it; -E2BIG:
+ * over CAPTURE_POLICY_JSON_MAX. */
 int capture_policy_parse(const char *json, size_t size, CapturePolicy *ret, char *error_text,
                          size_t error_size);
 

@@ -26,7 +26,7 @@ class Logind:
         self._process.stdout.close()
 
     def show(self, session):
-        """session: dict of id, user, uid, class; None: nobody."""
+        """session: dict of id, user, uid, class, locked; None: nobody. The same again has changed its lock."""
         self._process.stdin.write(json.dumps(session) + "\n")
         self._process.stdin.flush()
 
@@ -62,12 +62,18 @@ def _serve(address):
         path = f"{PATH}/session/_{ident}" if ident else "/"
         seat.properties = {"ActiveSession": dbus.Struct((ident or "", dbus.ObjectPath(path)), signature="so")}
 
+    lines = open(0, "rb", buffering=0)  # a line that is read ahead would wake nobody
+
     def read(*_):
-        line = sys.stdin.readline()
+        line = lines.readline()
         if not line:
             loop.quit()
             return False
         session = json.loads(line)
+        if session and sessions and [sessions[0].properties[name] for name in ("Id", "Name")] == [session["id"], session["user"]]:
+            sessions[0].properties["LockedHint"] = session.get("locked", False)
+            sessions[0].PropertiesChanged("org.freedesktop.login1.Session", {"LockedHint": session.get("locked", False)}, [])
+            return True
         while sessions:
             sessions.pop().remove_from_connection()
         active(session and session["id"])
@@ -76,7 +82,7 @@ def _serve(address):
             sessions[0].properties = {
                 "Id": session["id"], "Name": session["user"], "Class": session["class"], "VTNr": dbus.UInt32(2),
                 "User": dbus.Struct((dbus.UInt32(session["uid"]), dbus.ObjectPath(PATH + "/user/_1")), signature="uo"),
-                "Seat": dbus.Struct(("seat0", dbus.ObjectPath(PATH + "/seat/seat0")), signature="so"), "LockedHint": False}
+                "Seat": dbus.Struct(("seat0", dbus.ObjectPath(PATH + "/seat/seat0")), signature="so"), "LockedHint": session.get("locked", False)}
         seat.PropertiesChanged("org.freedesktop.login1.Seat", seat.properties, [])
         return True
 

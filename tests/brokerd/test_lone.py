@@ -9,7 +9,7 @@ import subprocess
 
 from . import wire
 
-PROPERTIES = {"State": "s", "Recording": "s", "RecordingSince": "t", "Reason": "s", "Company": "s", "DeviceId": "s",
+PROPERTIES = {"State": "s", "Recording": "s", "RecordingSince": "t", "Reason": "s", "PauseReason": "s", "PausedUntil": "t", "Company": "s", "DeviceId": "s",
               "KeyThumbprint": "s",
               "Employee": "s", "PolicyRevision": "t", "BucketHost": "s", "Outputs": "a(usuu)", "SpoolSegments": "u",
               "SpoolBytes": "t", "LastUpload": "t", "LastError": "s", "Version": "s"}
@@ -24,9 +24,10 @@ def test_the_interface(lone):
         row = members["property", name]
         assert row[2] == signature
         assert row[-1] == ("const" if name == "Version" else "emits-change"), name
-    assert len(members) == len(PROPERTIES) + 4 + 3
-    assert {name for kind, name in members if kind == "method"} == {"Enroll", "Start", "Stop", "Flush"}
-    assert {name for kind, name in members if kind == "signal"} == {"RecordingStarted", "RecordingStopped",
+    assert len(members) == len(PROPERTIES) + 6 + 5
+    assert {name for kind, name in members if kind == "method"} == {"Enroll", "Start", "Stop", "Pause", "Resume", "Flush"}
+    assert {name for kind, name in members if kind == "signal"} == {"RecordingStarted", "RecordingStopped", "RecordingPaused",
+                                                                    "RecordingResumed",
                                                                     "UploadFailed"}
 
 
@@ -40,7 +41,7 @@ def test_anyone_may_read(lone):
 def test_nobody_without_polkit_but_root(lone):
     """There is no polkit on this bus: that is a refusal, and it says so."""
     lone.run()
-    for command in ("start", "stop", "flush"):
+    for command in ("start", "stop", "pause", "resume", "flush"):
         done = lone.cli(command, user="nobody")
         assert done.returncode != 0 and "polkit" in done.stderr, done.stderr
         done = lone.cli(command)

@@ -9,7 +9,7 @@
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-        const CaptureLimits limits = { RECORDING_MANUAL, 3, 50, 2000000, 20, NULL };
+        const CaptureLimits limits = { RECORDING_MANUAL, 3, 50, 2000000, 20, 60, false, NULL };
         CapturePolicy policy;
         char text[256];
 
@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (decision.recording > RECORDING_MANUAL || decision.frames_per_second > 3 ||
             decision.jpeg_quality > 50 || decision.bucket_pinned || decision.bytes_per_minute > 2000000 ||
             decision.bytes_per_minute == 0 || decision.cpu_ms_per_second > 20 ||
-            decision.cpu_ms_per_second == 0)
+            decision.cpu_ms_per_second == 0 || decision.pause_seconds > 60 || decision.record_locked)
                 abort();
         return 0;
 }

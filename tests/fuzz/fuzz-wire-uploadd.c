@@ -55,6 +55,7 @@ static const struct wire_broker_record record = { .quality = 85,
 static const struct wire_broker_session session = {
         .flags = WIRE_SESSION_OPEN, .uid = 1000, .id = "4", .seat = "seat0", .user = "anna"
 };
+static const struct wire_broker_hold hold = { .hold = WIRE_HOLD_PAUSED };
 static const struct wire_frame_confirmed confirmed = { .sequence = 1, .whole = WIRE_WHOLE };
 static const struct wire_frame_none none = { .reason = WIRE_REASON_OFF };
 
@@ -80,6 +81,7 @@ const WireMessage wire_messages[] = {
         { 0, WIRE_HELLO, sizeof(struct wire_hello), 0, 0, &hello, 0 },
         { 1, WIRE_HELLO, sizeof(struct wire_hello), 0, 0, &hello, 0 },
         { 0, WIRE_FRAME_CONFIRMED, sizeof(struct wire_frame_confirmed), 0, 0, &confirmed, 4 },
+        { 1, WIRE_BROKER_HOLD, sizeof(struct wire_broker_hold), 0, 0, &hold, 4 },
 };
 const size_t wire_n_messages = ELEMENTSOF(wire_messages);
 

@@ -23,9 +23,11 @@ SETTINGS = {
     ("Capture", "MaxJPEGQuality"): ["1", "100"],
     ("Capture", "MaxBytesPerMinute"): ["1000000", "4000000000"],
     ("Capture", "MaxCPUMillisecondsPerSecond"): ["1", "1000"],
+    ("Capture", "MaxPauseSeconds"): ["0", "86400"],
+    ("Capture", "RecordLocked"): ["no", "yes"],
 }
 REMOTE = {"revision", "company", "device_id", "employee", "recording", "frames_per_second", "jpeg_quality", "segment_seconds",
-          "segment_bytes", "bytes_per_minute", "cpu_ms_per_second", "bucket_host"}
+          "segment_bytes", "bytes_per_minute", "cpu_ms_per_second", "pause_seconds", "record_locked", "bucket_host"}
 
 
 @pytest.fixture

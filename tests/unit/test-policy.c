@@ -42,6 +42,8 @@ static unsigned draw_limits(CaptureLimits *limits, char **list) {
                                    (uint32_t) draw(101),
                                    draw(4),
                                    (uint32_t) draw(4),
+                                   (uint32_t) draw(4),
+                                   draw(2) == 1,
                                    list };
         return chosen;
 }
@@ -56,6 +58,8 @@ static size_t draw_policy(CapturePolicy *policy) {
                 .segment_bytes = CAPTURE_SEGMENT_BYTES_MIN + (uint32_t) draw(1 << 20),
                 .bytes_per_minute = draw(4),
                 .cpu_ms_per_second = (uint32_t) draw(4),
+                .pause_seconds = (uint32_t) draw(4),
+                .record_locked = draw(2) == 1,
         };
         strcpy(policy->bucket_host, asked[host]);
         return host;
@@ -70,7 +74,8 @@ static bool no_more(CaptureDecision a, CaptureDecision b) {
         return a.recording <= b.recording && a.frames_per_second <= b.frames_per_second &&
                a.jpeg_quality <= b.jpeg_quality && a.bucket_pinned <= b.bucket_pinned &&
                within(a.bytes_per_minute, b.bytes_per_minute) &&
-               within(a.cpu_ms_per_second, b.cpu_ms_per_second);
+               within(a.cpu_ms_per_second, b.cpu_ms_per_second) && a.pause_seconds <= b.pause_seconds &&
+               a.record_locked <= b.record_locked;
 }
 
 static void test_remote_only_narrows(void **state _unused_) {
@@ -100,6 +105,11 @@ static void test_remote_only_narrows(void **state _unused_) {
                            d.bytes_per_minute == remote.bytes_per_minute) &&
                           (d.cpu_ms_per_second == local.cpu_ms_per_second ||
                            d.cpu_ms_per_second == remote.cpu_ms_per_second) &&
+                          d.pause_seconds <= local.pause_seconds &&
+                          d.pause_seconds <= remote.pause_seconds &&
+                          (d.pause_seconds == local.pause_seconds ||
+                           d.pause_seconds == remote.pause_seconds) &&
+                          d.record_locked == (local.record_locked && remote.record_locked) &&
                           d.bucket_pinned == pinned &&
                           (d.recording == RECORDING_OFF ||
                            (d.frames_per_second > 0 && d.jpeg_quality > 0)) &&
@@ -114,12 +124,16 @@ static void test_remote_only_narrows(void **state _unused_) {
                 tighter.recording = (RecordingMode) draw(local.recording + 1);
                 tighter.frames_per_second = (uint32_t) draw(local.frames_per_second + 1);
                 tighter.jpeg_quality = (uint32_t) draw(local.jpeg_quality + 1);
+                tighter.pause_seconds = (uint32_t) draw(local.pause_seconds + 1);
+                tighter.record_locked = local.record_locked && draw(2) == 1;
                 tighter.bucket_hosts = draw(4) == 0 ? NULL : local.bucket_hosts;
                 ok = ok && no_more(policy_intersect(&tighter, &remote), d);
                 CapturePolicy lower = remote;
                 lower.recording = (RecordingMode) draw(remote.recording + 1);
                 lower.frames_per_second = (uint32_t) draw(remote.frames_per_second + 1);
                 lower.jpeg_quality = (uint32_t) draw(remote.jpeg_quality + 1);
+                lower.pause_seconds = (uint32_t) draw(remote.pause_seconds + 1);
+                lower.record_locked = remote.record_locked && draw(2) == 1;
                 ok = ok && no_more(policy_intersect(&local, &lower), d);
 
                 if (!ok)
@@ -160,6 +174,21 @@ static void test_parses_the_documented_form(void **state _unused_) {
         assert_int_equal(policy.segment_bytes, 8388608);
         assert_string_equal(policy.bucket_host, "s3.example.org:9000");
         assert_int_equal(policy.device.bytes[0], 0x0b);
+        /* What is not said is not allowed. */
+        assert_int_equal(policy.pause_seconds, 0);
+        assert_false(policy.record_locked);
+}
+
+static void test_parses_what_may_be_left_out(void **state _unused_) {
+        const char *json = "{\"pause_seconds\":600,\"record_locked\":true,";
+        _cleanup_free_ char *text = NULL;
+        CapturePolicy policy;
+        char error[200];
+
+        assert_true(asprintf(&text, "%s%s", json, &GOOD[1]) > 0);
+        assert_int_equal(capture_policy_parse(text, strlen(text), &policy, error, sizeof(error)), 0);
+        assert_int_equal(policy.pause_seconds, 600);
+        assert_true(policy.record_locked);
 }
 
 /* GOOD with one part replaced. */
@@ -207,6 +236,9 @@ static void test_refuses_anything_else(void **state _unused_) {
                 "bytes_per_minute");
         refuses("\"frames_per_second\":5", "\"frames_per_second\":5,\"cpu_ms_per_second\":1001",
                 "cpu_ms_per_second");
+        refuses("\"frames_per_second\":5", "\"frames_per_second\":5,\"pause_seconds\":86401",
+                "pause_seconds");
+        refuses("\"frames_per_second\":5", "\"frames_per_second\":5,\"record_locked\":1", "record_locked");
         refuses("\"frames_per_second\":5", "\"frames_per_second\":0", "frames_per_second");
         refuses("\"frames_per_second\":5", "\"frames_per_second\":101", "frames_per_second");
         refuses("\"jpeg_quality\":85", "\"jpeg_quality\":4294967381", "jpeg_quality");
@@ -238,6 +270,7 @@ int main(void) {
                 cmocka_unit_test(test_remote_only_narrows),
                 cmocka_unit_test(test_without_policy_nothing),
                 cmocka_unit_test(test_parses_the_documented_form),
+                cmocka_unit_test(test_parses_what_may_be_left_out),
                 cmocka_unit_test(test_refuses_anything_else),
                 cmocka_unit_test(test_refuses_long_input),
         };

@@ -218,6 +218,49 @@ def test_a_pointer_that_capd_cannot_give_out(capd, broker, fault_server):
     assert gaps(segment) == [] and len(pictures.decode(segment)) == 1
 
 
+@pytest.mark.parametrize("hold, gap", [(1, 8), (2, 9)])
+def test_no_picture_of_a_held_recording(capd, broker, fault_server, hold, gap):
+    """Paused, or locked: nothing that the display shows meanwhile is asked for or kept, and what comes after is."""
+    first, secret, last = picture(), numpy.full((200, 320, 4), 200, numpy.uint8), numpy.full((200, 320, 4), 90, numpy.uint8)
+    capd.pictures[0] = first
+    recording = broker.record()
+    shown(capd)
+    broker.connection.send(wire.Hold(wire.HOLD, hold))
+    broker.flush()
+    uploaded(broker, fault_server, broker.ready())
+    asked = capd.asked
+    capd.pictures[0] = secret
+    time.sleep(1)
+    assert capd.asked == asked
+    broker.flush()
+    held = uploaded(broker, fault_server, broker.ready())
+    assert gaps(held) == [(0xffffffff, gap, 0, 0)]
+    assert not any(kind == "FRAM" for _, kind, _ in pictures.chunks(held))
+    capd.pictures[0] = last
+    broker.connection.send(wire.Hold(wire.HOLD, 0))
+    shown(capd)
+    after = recorded(broker, fault_server, recording)
+    shades = [int(change.image[100, 100, 0]) for change in pictures.decode(after)]
+    assert shades and all(abs(shade - 90) < 8 for shade in shades)
+
+
+def test_a_frame_that_was_on_its_way_is_dropped(capd, broker, fault_server):
+    capd.pictures[0] = picture()
+    capd.change = lambda message: time.sleep(0.5)
+    recording = broker.record()
+    while capd.asked == 0:
+        time.sleep(0.01)
+    broker.connection.send(wire.Hold(wire.HOLD, 1))
+    time.sleep(1.5)
+    assert capd.asked == 1 and capd.confirmed == 0
+    assert not any(kind == "FRAM" for _, kind, _ in pictures.chunks(recorded(broker, fault_server, recording)))
+
+
+def test_a_hold_that_is_none_ends_the_connection(uploadd, broker):
+    broker.connection.send(wire.Hold(wire.HOLD, 3))
+    assert broker.connection.ended()
+
+
 def test_the_gap_of_a_capd_that_is_gone(uploadd, capd, broker, fault_server):
     capd.pictures[0] = picture()
     recording = broker.record()

@@ -45,6 +45,7 @@ Record = _message("Record", ("type", U32), ("quality", U32), ("recording", U8 * 
                   ("bytes_per_minute", U64), ("cpu_ms_per_second", U32), ("reserved", U32))
 Session = _message("Session", ("type", U32), ("flags", U32), ("uid", U32), ("reserved", U32), ("id", CHAR * 32),
                    ("seat", CHAR * 32), ("user", CHAR * 64))
+Hold = _message("Hold", ("type", U32), ("hold", U32))
 Recording = _message("Recording", ("type", U32), ("n_segments", U32), ("recording", U8 * 16))
 Segment = _message("Segment", ("type", U32), ("sequence", U32), ("recording", U8 * 16))
 SegmentReady = _message("SegmentReady", ("type", U32), ("sequence", U32), ("recording", U8 * 16),
@@ -62,7 +63,7 @@ Stats = _message("Stats", ("type", U32), ("recording", U32), ("n_outputs", U32),
 
 HELLO = 0x1
 OUTPUTS_GET, OUTPUTS, NEXT, FRAME, NONE, CONFIRM, CONFIRMED = range(0x101, 0x108)
-RECORD, STOP, FLUSH, SEGMENT_READY, UPLOAD, UPLOADED, FAILED, RELEASE, FINISHED, STATS, SESSION = range(0x301, 0x30C)
+RECORD, STOP, FLUSH, SEGMENT_READY, UPLOAD, UPLOADED, FAILED, RELEASE, FINISHED, STATS, SESSION, HOLD = range(0x301, 0x30D)
 
 NO_GRANT, TOO_SOON, OFF, UNFINISHED, UNPLUGGED, UNDECODABLE = range(1, 7)
 MEMORY_DMABUF, MEMORY_MEMFD = 1, 2
