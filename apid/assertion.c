@@ -80,7 +80,7 @@ static int device_key(Request *request, const char *device, EVP_PKEY **ret) {
         size_t size;
         int r;
 
-        r = database_call(request, "device_key", parameters, ELEMENTSOF(parameters), &result);
+        r = database_call_repeatable(request, "device_key", parameters, ELEMENTSOF(parameters), &result);
         if (r < 0)
                 return r;
         unsigned char *point = PQunescapeBytea((const unsigned char *) PQgetvalue(result, 0, 0), &size);

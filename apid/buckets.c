@@ -34,7 +34,7 @@ int handle_bucket(Request *request) {
                                       fields[REGION].parameter, fields[BUCKET].parameter,
                                       fields[PREFIX].parameter, fields[PATH_STYLE].parameter,
                                       fields[SSE].parameter };
-        r = database_call(request, "bucket_id", place, ELEMENTSOF(place), &found);
+        r = database_call_repeatable(request, "bucket_id", place, ELEMENTSOF(place), &found);
         if (r < 0)
                 return r;
         const char *id = PQgetvalue(found, 0, 0);

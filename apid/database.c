@@ -2,14 +2,18 @@
 
 #include "database.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 
+#include "circuit.h"
 #include "log.h"
+#include "metrics.h"
 
 #define PARAMETERS_MAX 16U
 #define PREPARED_MAX   64U
+#define ANSWER_MS      12000 /* more than statement_timeout below */
 
 typedef struct Database {
         PGconn *connection;
@@ -78,9 +82,50 @@ static int database_connect(Database *database, const char *conninfo) {
         return 0;
 }
 
+/* A connection that the server has ended since the last request, as at its restart, is not used: so what
+ * fails later was sent, and may have been done. */
+static bool is_alive(Database *database) {
+        struct pollfd fd = { .fd = PQsocket(database->connection), .events = POLLIN };
+
+        if (PQstatus(database->connection) != CONNECTION_OK)
+                return false;
+        while (poll(&fd, 1, 0) > 0)
+                if (!PQconsumeInput(database->connection))
+                        return false;
+        return true;
+}
+
+/* What was sent is answered in time, or never: statement_timeout is the server's own, and this is for a
+ * server that stands still. */
+static int receive(Database *database, PGresult **ret) {
+        _cleanup_(PQclearp) PGresult *last = NULL;
+        const long long end = monotonic_ms() + ANSWER_MS;
+
+        for (;;) {
+                while (PQisBusy(database->connection)) {
+                        struct pollfd fd = { .fd = PQsocket(database->connection), .events = POLLIN };
+                        long long left = end - monotonic_ms();
+                        int n = left > 0 ? poll(&fd, 1, (int) left) : 0;
+                        if (n == 0)
+                                return -ETIMEDOUT;
+                        if ((n < 0 && errno != EINTR) || (n > 0 && !PQconsumeInput(database->connection)))
+                                return -ECONNRESET;
+                }
+                PGresult *next = PQgetResult(database->connection);
+                if (!next)
+                        break;
+                PQclear(last);
+                last = next;
+        }
+        if (!last || PQstatus(database->connection) != CONNECTION_OK)
+                return -ECONNRESET;
+        *ret = TAKE_PTR(last);
+        return 0;
+}
+
 static int database_prepare(Database *database, const char *function, size_t n_parameters) {
         char sql[256];
-        int length;
+        int length, r;
 
         for (size_t i = 0; i < database->n_prepared; i++)
                 if (strcmp(database->prepared[i], function) == 0)
@@ -93,7 +138,12 @@ static int database_prepare(Database *database, const char *function, size_t n_p
                                    i + 1);
         snprintf(sql + length, sizeof(sql) - (size_t) length, ")");
 
-        _cleanup_(PQclearp) PGresult *result = PQprepare(database->connection, function, sql, 0, NULL);
+        _cleanup_(PQclearp) PGresult *result = NULL;
+        if (PQsendPrepare(database->connection, function, sql, 0, NULL) != 1)
+                return -ECONNRESET;
+        r = receive(database, &result);
+        if (r < 0)
+                return r;
         if (PQresultStatus(result) != PGRES_COMMAND_OK) {
                 log_error("Preparing api.%s failed: %s", function, PQerrorMessage(database->connection));
                 return -EIO;
@@ -102,54 +152,80 @@ static int database_prepare(Database *database, const char *function, size_t n_p
         return 0;
 }
 
-/* One try. *ret is set if the server answered at all. */
+/* One try. *ret is set if the server answered at all; else *ret_sent says whether it may have done it. */
 static int database_try(Database *database, const char *conninfo, const char *function,
-                        const char *const *parameters, size_t n_parameters, PGresult **ret) {
+                        const char *const *parameters, size_t n_parameters, PGresult **ret, bool *ret_sent) {
         int r;
 
-        if (PQstatus(database->connection) != CONNECTION_OK) {
+        *ret_sent = false;
+        if (!is_alive(database)) {
                 r = database_connect(database, conninfo);
                 if (r < 0)
                         return r;
         }
         r = database_prepare(database, function, n_parameters);
         if (r < 0)
-                return PQstatus(database->connection) == CONNECTION_OK ? r : -ECONNRESET;
-        _cleanup_(PQclearp) PGresult *result = PQexecPrepared(database->connection, function,
-                                                              (int) n_parameters, parameters, NULL, NULL, 0);
-        if (!result || PQstatus(database->connection) != CONNECTION_OK)
+                return r;
+        *ret_sent = true;
+        if (PQsendQueryPrepared(database->connection, function, (int) n_parameters, parameters, NULL, NULL,
+                                0) != 1)
                 return -ECONNRESET;
-        *ret = TAKE_PTR(result);
-        return 0;
+        return receive(database, ret);
 }
 
-static bool should_retry(const PGresult *result) {
+static bool was_rolled_back(const PGresult *result) {
         const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
 
         /* serialization_failure, deadlock_detected */
         return state && (strcmp(state, "40001") == 0 || strcmp(state, "40P01") == 0);
 }
 
-int database_call(Request *request, const char *function, const char *const *parameters, size_t n_parameters,
-                  PGresult **ret) {
+/* Tries a second time what cannot have been done, or may be done again. */
+static int database_execute(const char *conninfo, const char *function, const char *const *parameters,
+                            size_t n_parameters, bool repeatable, PGresult **ret, bool *ret_unknown) {
+        static Circuit circuit;
         _cleanup_(PQclearp) PGresult *result = NULL;
         Database *database = database_of_thread();
+        long long entered;
+        bool sent;
         int r;
 
+        *ret_unknown = false;
         if (!database || n_parameters > PARAMETERS_MAX)
                 return -ENOMEM;
-        /* Every procedure may be called again: a connection that the server closed since the last request,
-         * as at its restart, costs the caller nothing. */
-        const char *conninfo = request->context->settings.database;
-        r = database_try(database, conninfo, function, parameters, n_parameters, &result);
-        if (r == -ECONNRESET || should_retry(result)) {
+        if (!circuit_enter(&circuit, &entered))
+                return -ECONNREFUSED;
+        r = database_try(database, conninfo, function, parameters, n_parameters, &result, &sent);
+        if (was_rolled_back(result) || (r == -ECONNRESET && (!sent || repeatable))) {
                 PQclear(TAKE_PTR(result));
-                r = database_try(database, conninfo, function, parameters, n_parameters, &result);
+                if (r < 0)
+                        database_close(database);
+                r = database_try(database, conninfo, function, parameters, n_parameters, &result, &sent);
         }
+        circuit_leave(&circuit, entered, r >= 0);
         if (r < 0) {
+                metrics_count(METRIC_DATABASE_FAILURES);
                 database_close(database);
-                return request_problem(request, PROBLEM_DATABASE_UNAVAILABLE);
+                *ret_unknown = sent && !repeatable;
+                return r;
         }
+        *ret = TAKE_PTR(result);
+        return 0;
+}
+
+static int call(Request *request, const char *function, const char *const *parameters, size_t n_parameters,
+                bool repeatable, PGresult **ret) {
+        _cleanup_(PQclearp) PGresult *result = NULL;
+        bool unknown;
+        int r;
+
+        r = database_execute(request->context->settings.database, function, parameters, n_parameters,
+                             repeatable, &result, &unknown);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                return request_problem(request,
+                                       unknown ? PROBLEM_OUTCOME_UNKNOWN : PROBLEM_DATABASE_UNAVAILABLE);
 
         if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1) {
                 *ret = TAKE_PTR(result);
@@ -164,21 +240,44 @@ int database_call(Request *request, const char *function, const char *const *par
         return request_problem(request, problem);
 }
 
-int database_maintain(const Context *context) {
+int database_call(Request *request, const char *function, const char *const *parameters, size_t n_parameters,
+                  PGresult **ret) {
+        return call(request, function, parameters, n_parameters, false, ret);
+}
+
+int database_call_repeatable(Request *request, const char *function, const char *const *parameters,
+                             size_t n_parameters, PGresult **ret) {
+        return call(request, function, parameters, n_parameters, true, ret);
+}
+
+int database_schema(const Context *context, int *ret) {
         _cleanup_(PQclearp) PGresult *result = NULL;
-        Database *database = database_of_thread();
+        bool unknown;
         int r;
 
-        if (!database)
-                return -ENOMEM;
-        r = database_try(database, context->settings.database, "maintain", NULL, 0, &result);
-        if (r == -ECONNRESET)
-                r = database_try(database, context->settings.database, "maintain", NULL, 0, &result);
+        r = database_execute(context->settings.database, "health", NULL, 0, true, &result, &unknown);
+        if (r < 0)
+                return r;
+        if (PQresultStatus(result) == PGRES_TUPLES_OK)
+                *ret = atoi(PQgetvalue(result, 0, 0));
+        else
+                *ret = 0;
+        return 0;
+}
+
+int database_maintain(const Context *context) {
+        _cleanup_(PQclearp) PGresult *result = NULL;
+        bool unknown;
+        int r;
+
+        r = database_execute(context->settings.database, "maintain", NULL, 0, true, &result, &unknown);
         if (r >= 0 && PQresultStatus(result) != PGRES_TUPLES_OK)
                 r = log_warning_errno(EIO, "Maintaining the database failed: %s",
                                       PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) ?: "no result");
         /* Not used for an hour: no need to keep it. */
-        database_close(database);
+        Database *database = database_of_thread();
+        if (database)
+                database_close(database);
         return r;
 }
 

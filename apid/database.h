@@ -16,6 +16,15 @@ DEFINE_CLEANUP(PGresult *, PQclearp, PQclear)
 int database_call(Request *request, const char *function, const char *const *parameters, size_t n_parameters,
                   PGresult **ret) _must_check_;
 
+/* The same for a procedure that does, or says, the same when it is called again: it is, if the database goes
+ * away in the middle. With the other one that is a 503 which says that nobody knows; only what the database
+ * has rolled back, or was never sent, is tried again. */
+int database_call_repeatable(Request *request, const char *function, const char *const *parameters,
+                             size_t n_parameters, PGresult **ret) _must_check_;
+
+/* The newest migration that the database has; 0: it has no schema at all. */
+int database_schema(const Context *context, int *ret) _must_check_;
+
 /* api.maintain(), with this thread's connection. Failures are logged. */
 int database_maintain(const Context *context) _must_check_;
 

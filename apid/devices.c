@@ -23,30 +23,34 @@ static char *normalise_code(Request *request, const char *code) {
         return copy;
 }
 
-/* The caller holds the private key, and made the proof for this code (or token) and this server, now. */
-static int check_proof(Request *request, EVP_PKEY *key, const char *proof, const char *member,
-                       const char *code) {
-        _cleanup_(json_decrefp) json_t *claims = NULL;
-        const char *audience, *code_sha256;
+static int sha256_hex(const char *text, char ret[static 65]) {
         uint8_t digest[32];
-        char hex[65];
+
+        if (EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL) != 1)
+                return -EIO;
+        value_format_hex(digest, sizeof(digest), ret);
+        return 0;
+}
+
+/* The caller holds the private key, and made the proof for this server, now, and for what member says. */
+static int check_proof(Request *request, EVP_PKEY *key, const char *proof, const char *member,
+                       const char *wanted) {
+        _cleanup_(json_decrefp) json_t *claims = NULL;
+        const char *audience, *value;
         json_int_t issued, expires;
         int r;
 
         r = jws_verify(proof, key, &claims);
         if (r == -ENOMEM)
                 return r;
-        if (r < 0 || json_unpack(claims, "{s:s, s:s, s:I}", "aud", &audience, member, &code_sha256, "iat",
-                                 &issued) < 0)
+        if (r < 0 ||
+            json_unpack(claims, "{s:s, s:s, s:I}", "aud", &audience, member, &value, "iat", &issued) < 0)
                 return request_problem(request, PROBLEM_PROOF_INVALID);
-        if (EVP_Digest(code, strlen(code), digest, NULL, EVP_sha256(), NULL) != 1)
-                return -EIO;
-        value_format_hex(digest, sizeof(digest), hex);
         if (strcmp(audience, request->context->settings.public_url) != 0)
                 return request_problem_detail(request, PROBLEM_PROOF_INVALID,
                                               "The proof's \"aud\" must be this server's URL: %s",
                                               request->context->settings.public_url);
-        if (strcmp(code_sha256, hex) != 0)
+        if (strcmp(value, wanted) != 0)
                 return request_problem(request, PROBLEM_PROOF_INVALID);
         if (__builtin_add_overflow(issued, (json_int_t) ASSERTION_LIFETIME_MAX, &expires))
                 expires = issued;
@@ -80,7 +84,7 @@ int handle_enroll(Request *request) {
         };
         _cleanup_(EVP_PKEY_freep) EVP_PKEY *key = NULL;
         _cleanup_(PQclearp) PGresult *result = NULL;
-        char point_hex[2 + 2 * P256_POINT_SIZE + 1];
+        char point_hex[2 + 2 * P256_POINT_SIZE + 1], code_sha256[65];
         int r;
 
         r = request_read_fields(request, fields, _N);
@@ -92,13 +96,13 @@ int handle_enroll(Request *request) {
         const char *code = normalise_code(request, fields[CODE].text);
         if (!code)
                 return -ENOMEM;
-        r = check_proof(request, key, fields[PROOF].text, "code_sha256", code);
-        if (r < 0)
+        if ((r = sha256_hex(code, code_sha256)) < 0 ||
+            (r = check_proof(request, key, fields[PROOF].text, "code_sha256", code_sha256)) < 0)
                 return r;
 
         const char *const parameters[] = { code, point_hex, fields[HOSTNAME].parameter,
                                            request_client_address(request) };
-        r = database_call(request, "enroll", parameters, ELEMENTSOF(parameters), &result);
+        r = database_call_repeatable(request, "enroll", parameters, ELEMENTSOF(parameters), &result);
         if (r < 0)
                 return r;
         log_info("Device %s of company %s is enrolled", database_text(result, "device_id"),
@@ -110,20 +114,53 @@ int handle_enroll(Request *request) {
                                             database_text(result, "company")));
 }
 
-/* The token shows that the caller holds the present key, the proof that they hold the next one. */
-int handle_device_key(Request *request) {
-        Field fields[] = { { "proof", FIELD_TEXT, .maximum = JWS_TOKEN_MAX } };
-        _cleanup_(EVP_PKEY_freep) EVP_PKEY *key = NULL;
-        _cleanup_(PQclearp) PGresult *result = NULL;
-        char point_hex[2 + 2 * P256_POINT_SIZE + 1];
+/* Whoever has only stolen a token has no signature of the present key for the next one. */
+static int check_consent(Request *request, const char *consent, EVP_PKEY *next, const char *present_hex) {
+        _cleanup_(EVP_PKEY_freep) EVP_PKEY *present = NULL;
+        char thumbprint[THUMBPRINT_SIZE];
+        size_t size;
         int r;
 
-        r = request_read_fields(request, fields, ELEMENTSOF(fields));
+        unsigned char *point = PQunescapeBytea((const unsigned char *) present_hex, &size);
+        if (!point)
+                return -ENOMEM;
+        r = size == P256_POINT_SIZE ? p256_from_point(point, &present) : -EIO;
+        PQfreemem(point);
+        if (r < 0)
+                return r == -EBADMSG ? -EIO : r;
+        r = jwk_thumbprint(next, thumbprint);
+        return r < 0 ? r : check_proof(request, present, consent, "key", thumbprint);
+}
+
+int handle_device_key(Request *request) {
+        enum { PROOF, CONSENT, _N };
+        Field fields[_N] = {
+                [PROOF] = { "proof", FIELD_TEXT, .maximum = JWS_TOKEN_MAX },
+                [CONSENT] = { "consent", FIELD_TEXT, .maximum = JWS_TOKEN_MAX },
+        };
+        _cleanup_(EVP_PKEY_freep) EVP_PKEY *key = NULL;
+        _cleanup_(PQclearp) PGresult *present = NULL, *result = NULL;
+        char point_hex[2 + 2 * P256_POINT_SIZE + 1], token_sha256[65];
+        int r;
+
+        r = request_read_fields(request, fields, _N);
         if (r < 0 || (r = read_public_key(request, &key, point_hex)) < 0 ||
-            (r = check_proof(request, key, fields[0].text, "token_sha256", request->token)) < 0)
+            (r = sha256_hex(request->token, token_sha256)) < 0 ||
+            (r = check_proof(request, key, fields[PROOF].text, "token_sha256", token_sha256)) < 0)
                 return r;
-        const char *const parameters[] = { request->token, point_hex, request_client_address(request) };
-        r = database_call(request, "change_device_key", parameters, ELEMENTSOF(parameters), &result);
+        const char *const who[] = { request->token };
+        r = database_call_repeatable(request, "present_key", who, 1, &present);
+        if (r < 0)
+                return r;
+        const char *present_hex = PQgetvalue(present, 0, 0);
+        /* It has it already: the first answer was lost on the way. */
+        if (strcmp(present_hex, point_hex) != 0 &&
+            (r = check_consent(request, fields[CONSENT].text, key, present_hex)) < 0)
+                return r;
+        const char *const parameters[] = { request->token, point_hex, present_hex,
+                                           request_client_address(request) };
+        r = database_call_repeatable(request, "change_device_key", parameters, ELEMENTSOF(parameters),
+                                     &result);
         return r < 0 ? r : request_reply_empty(request, MHD_HTTP_NO_CONTENT);
 }
 
@@ -152,7 +189,7 @@ int handle_device_policy(Request *request) {
         char tag[2 + 2 * sizeof(digest) + 1];
         int r;
 
-        r = database_call(request, "device_policy", parameters, ELEMENTSOF(parameters), &result);
+        r = database_call_repeatable(request, "device_policy", parameters, ELEMENTSOF(parameters), &result);
         if (r < 0)
                 return r;
         const char *policy = PQgetvalue(result, 0, 0);

@@ -65,7 +65,7 @@ int handle_invitation(Request *request) {
                 return -ENOMEM;
         code_normalise(invitation);
         const char *const who[] = { invitation };
-        if ((r = database_call(request, "invitation_parameters", who, 1, &guest)) < 0 ||
+        if ((r = database_call_repeatable(request, "invitation_parameters", who, 1, &guest)) < 0 ||
             (r = database_bytes(guest, "company_salt", company_salt, sizeof(company_salt))) < 0 ||
             (r = password_renew(request, fields[PASSWORD].text, company_salt, renewed)) < 0 ||
             (r = token_make(request, "ssc", &challenge)) < 0)
@@ -165,7 +165,7 @@ int handle_password(Request *request) {
         if (r < 0)
                 return r;
         const char *const who[] = { request->token };
-        if ((r = database_call(request, "password_parameters", who, 1, &found)) < 0 ||
+        if ((r = database_call_repeatable(request, "password_parameters", who, 1, &found)) < 0 ||
             (r = database_bytes(found, "company_salt", salt, PASSWORD_SALT_SIZE)) < 0 ||
             (r = database_bytes(found, "salt", salt + PASSWORD_SALT_SIZE, PASSWORD_SALT_SIZE)) < 0)
                 return r;

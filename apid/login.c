@@ -74,6 +74,22 @@ int password_renew(Request *request, const char *password, const uint8_t *compan
         return ret[0] && ret[1] && ret[2] ? 0 : -ENOMEM;
 }
 
+/* The password is right, and hashed with other parameters than today's. That it cannot be renewed now
+ * hinders nobody. */
+static int renew(Request *request, const char *password, const uint8_t *company_salt,
+                 const char *challenge) {
+        _cleanup_(PQclearp) PGresult *result = NULL;
+        const char *renewed[3];
+        int r;
+
+        r = password_renew(request, password, company_salt, renewed);
+        if (r < 0)
+                return r;
+        const char *const parameters[] = { challenge, renewed[0], renewed[1], renewed[2] };
+        r = database_call_repeatable(request, "renew_password", parameters, ELEMENTSOF(parameters), &result);
+        return r == -EBADMSG ? 0 : r;
+}
+
 int handle_login(Request *request) {
         enum { EMAIL, PASSWORD, _N };
         Field fields[_N] = {
@@ -81,15 +97,18 @@ int handle_login(Request *request) {
                 [PASSWORD] = { "password", FIELD_TEXT, .maximum = PASSWORD_MAX },
         };
         _cleanup_(PQclearp) PGresult *found = NULL, *result = NULL;
+        uint64_t usual = request->context->settings.password_iterations;
         uint8_t salt[2 * PASSWORD_SALT_SIZE];
-        const char *renewed[3] = {}, *challenge;
+        char number[24];
+        const char *challenge;
         int r;
 
         r = request_read_fields(request, fields, _N);
         if (r < 0)
                 return r;
-        const char *const address[] = { fields[EMAIL].text };
-        r = database_call(request, "login_parameters", address, 1, &found);
+        snprintf(number, sizeof(number), "%lu", (unsigned long) usual);
+        const char *const address[] = { fields[EMAIL].text, number };
+        r = database_call_repeatable(request, "login_parameters", address, ELEMENTSOF(address), &found);
         if (r < 0)
                 return r;
         if (strcmp(database_text(found, "locked"), "0") != 0)
@@ -102,23 +121,20 @@ int handle_login(Request *request) {
                         password_parameter(request, fields[PASSWORD].text, salt, sizeof(salt), iterations);
         if (!derived)
                 return -ENOMEM;
-        if (iterations != request->context->settings.password_iterations &&
-            (r = password_renew(request, fields[PASSWORD].text, salt, renewed)) < 0)
+        /* A password that was hashed when fewer were usual takes as long as any: else it would tell that
+         * there is such an account. */
+        if (iterations < usual && (r = password_waste(fields[PASSWORD].text, usual - iterations)) < 0)
                 return r;
         const char *const parameters[] = {
-                fields[EMAIL].text,
-                derived,
-                challenge,
-                renewed[0],
-                renewed[1],
-                renewed[2],
-                request_client_address(request),
+                fields[EMAIL].text, derived, challenge, NULL, NULL, NULL, request_client_address(request),
         };
         r = database_call(request, "login_password", parameters, ELEMENTSOF(parameters), &result);
         if (r < 0)
                 return r;
         if (strcmp(database_text(result, "outcome"), "challenge") != 0)
                 return login_refuse(request, PROBLEM_LOGIN_REFUSED, database_text(result, "retry_after"));
+        if (iterations != usual && (r = renew(request, fields[PASSWORD].text, salt, challenge)) < 0)
+                return r;
         return request_reply_json(request, MHD_HTTP_OK,
                                   json_pack("{s:s, s:i}", "challenge", challenge, "expires_in", 300));
 }
@@ -130,7 +146,8 @@ int challenge_pad(Request *request, const char *challenge, const char *purpose, 
         uint8_t nonce[TOTP_NONCE_SIZE], pad[TOTP_SECRET_SIZE];
         int r;
 
-        r = database_call(request, "challenge_parameters", parameters, ELEMENTSOF(parameters), &result);
+        r = database_call_repeatable(request, "challenge_parameters", parameters, ELEMENTSOF(parameters),
+                                     &result);
         if (r < 0)
                 return r;
         const char *account = request_keep(request, strdup(database_text(result, "account_id")));
@@ -199,7 +216,7 @@ int handle_session(Request *request) {
         _cleanup_(PQclearp) PGresult *result = NULL;
         int r;
 
-        r = database_call(request, "session", parameters, ELEMENTSOF(parameters), &result);
+        r = database_call_repeatable(request, "session", parameters, ELEMENTSOF(parameters), &result);
         return r < 0 ? r : request_reply_text(request, MHD_HTTP_OK, PQgetvalue(result, 0, 0));
 }
 

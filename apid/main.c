@@ -11,10 +11,17 @@
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
+#include "circuit.h"
+#include "conninfo.h"
 #include "database.h"
 #include "main.h"
 #include "names.h"
+#include "progress.h"
 #include "server.h"
+#include "status.h"
+
+#define TICK_SECONDS 10
+#define STUCK_MS     45000 /* the database's patience twice, Redis' and a hash */
 
 static int parse_arguments(int argc, char *argv[], const char **ret_config) {
         static const struct option options[] = {
@@ -63,6 +70,7 @@ static int protect_memory(Context *context) {
 
 static int load_configuration(Context *context, const char *path) {
         _cleanup_free_ char *error = NULL;
+        const char *reason;
         int r;
 
         r = settings_load(&context->settings, path, &error);
@@ -73,6 +81,9 @@ static int load_configuration(Context *context, const char *path) {
                                 EINVAL,
                                 "%s must set [Server] Listen= and PublicURL= and [Database] ConnectionString=",
                                 path);
+        r = conninfo_check(context->settings.database, &reason);
+        if (r < 0)
+                return log_error_errno(r, "[Database] ConnectionString=: %s", reason);
         r = settings_read_master_key(&context->settings, context->master_key, &error);
         if (r < 0)
                 return log_error_errno(r, "%s", error ?: "out of memory");
@@ -109,17 +120,47 @@ static void context_done(Context *context) {
         OPENSSL_cleanse(context, sizeof(*context));
 }
 
-/* Until a signal comes: what the database wants done now and then. */
+/* What the procedures of an old schema lack would only show at the first request that needs it. A database
+ * that does not answer yet is waited for by the requests. */
+static int check_schema(const Context *context) {
+        int schema;
+
+        if (database_schema(context, &schema) < 0) {
+                log_warning("The database does not answer: its schema will be seen by /ready alone");
+                return 0;
+        }
+        if (schema < STREAMSIGHT_SCHEMA)
+                return log_error_errno(
+                                EPROTO,
+                                "The database's schema is at %i and must be at %i: run streamsight-admin migrate",
+                                schema, STREAMSIGHT_SCHEMA);
+        if (schema > STREAMSIGHT_SCHEMA)
+                log_warning("The database's schema is at %i and this is for %i: install the newer version",
+                            schema, STREAMSIGHT_SCHEMA);
+        return 0;
+}
+
+/* Until a signal comes: what the database wants done now and then; and systemd hears from us for as long as
+ * the threads get on. */
 static void keep_maintained(const Context *context, const sigset_t *signals) {
+        const struct timespec tick = { .tv_sec = TICK_SECONDS };
+        long long due = 0;
+
         for (;;) {
-                const struct timespec pause = { .tv_sec = database_maintain(context) >= 0 ? 3600 : 60 };
-                if (sigtimedwait(signals, NULL, &pause) >= 0 || errno != EAGAIN)
+                if (monotonic_ms() >= due)
+                        due = monotonic_ms() + (database_maintain(context) >= 0 ? 3600 : 60) * 1000;
+                if (progress_is_stuck(STUCK_MS))
+                        log_error("A request has been handled for longer than anything can take");
+                else
+                        sd_notify(false, "WATCHDOG=1");
+                if (sigtimedwait(signals, NULL, &tick) >= 0 || errno != EAGAIN)
                         return;
         }
 }
 
 static int run(int argc, char *argv[]) {
         _cleanup_(context_done) Context context = {};
+        _cleanup_(status_freep) Status *status = NULL;
         _cleanup_(server_freep) Server *server = NULL;
         const char *config = STREAMSIGHT_APID_CONFIG;
         sigset_t signals;
@@ -145,6 +186,12 @@ static int run(int argc, char *argv[]) {
         sigaddset(&signals, SIGINT);
         sigprocmask(SIG_BLOCK, &signals, NULL);
 
+        r = check_schema(&context);
+        if (r < 0)
+                return r;
+        if (context.settings.status_listen && (r = status_new(&status, &context)) < 0)
+                return log_error_errno(r, "[Server] StatusListen=%s must be as Listen= and free: %m",
+                                       context.settings.status_listen);
         r = server_new(&server, &context);
         if (r == -EPERM || r == -EINVAL)
                 return log_error_errno(

@@ -235,8 +235,12 @@ int handle_managed(Request *request) {
         int r;
 
         r = prepare(request, operation, &call);
-        if (r >= 0)
-                r = database_call(request, operation->procedure, call.parameters, call.n, &result);
+        if (r < 0)
+                return r;
+        /* With an Idempotency-Key the database itself sees to it that a repetition makes no second one. */
+        bool repeatable = strcmp(request->route->method, "GET") == 0 || call.key_hash[0];
+        r = (repeatable ? database_call_repeatable : database_call)(request, operation->procedure,
+                                                                    call.parameters, call.n, &result);
         if (r < 0)
                 return r;
         const char *json = PQgetvalue(result, 0, 0);

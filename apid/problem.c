@@ -26,6 +26,11 @@ const ProblemInfo problems[_PROBLEM_MAX] = {
                                "Try again later; the server's journal says what it was." },
         [PROBLEM_DATABASE_UNAVAILABLE] = { "database_unavailable", 503, NULL, NULL,
                                            "The database does not answer", "Try again in some seconds." },
+        [PROBLEM_OUTCOME_UNKNOWN] = { "outcome_unknown", 503, NULL, NULL,
+                                      "The database went away while it was at it",
+                                      "Nobody knows whether it was done: look before you try again." },
+        [PROBLEM_BUSY] = { "busy", 503, NULL, NULL, "Too many requests are waiting",
+                           "Try again in some seconds." },
         [PROBLEM_TOKEN_INVALID] = { "token_invalid", 401, "SS001", "invalid_token",
                                     "The token is missing or unknown",
                                     "Send a token of the right kind in \"Authorization: Bearer …\": a device gets one from "

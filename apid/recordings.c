@@ -72,7 +72,7 @@ int handle_recording_open(Request *request) {
                 request->token,           request->values[0],         fields[STARTED].parameter,
                 fields[REASON].parameter, fields[HOSTNAME].parameter, outputs
         };
-        r = database_call(request, "open_recording", parameters, ELEMENTSOF(parameters), &result);
+        r = database_call_repeatable(request, "open_recording", parameters, ELEMENTSOF(parameters), &result);
         if (r < 0)
                 return r;
         bool is_new = strcmp(PQgetvalue(result, 0, 0), "t") == 0;
@@ -111,7 +111,8 @@ int handle_recording_finish(Request *request) {
                                            evidence.device,
                                            evidence.key,
                                            fields[STATEMENT].parameter };
-        r = database_call(request, "finish_signed_recording", parameters, ELEMENTSOF(parameters), &result);
+        r = database_call_repeatable(request, "finish_signed_recording", parameters, ELEMENTSOF(parameters),
+                                     &result);
         if (r < 0)
                 return r;
         json_t *missing = json_loads(PQgetvalue(result, 0, 0), 0, NULL);

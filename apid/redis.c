@@ -13,7 +13,9 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "circuit.h"
 #include "log.h"
+#include "metrics.h"
 
 #define PATIENCE_SECONDS 2
 #define REPLY_MAX        65536U
@@ -115,6 +117,11 @@ static bool expect_name(SSL *tls, const char *host) {
         return SSL_set1_host(tls, host) == 1 && SSL_set_tlsext_host_name(tls, host) == 1;
 }
 
+/* SO_RCVTIMEO and SO_SNDTIMEO say EAGAIN: a server that stands still is not asked again at once. */
+static int lost(void) {
+        return errno == EAGAIN ? -ETIMEDOUT : -ECONNRESET;
+}
+
 /* One command and its reply on an open connection. */
 static int talk(Redis *redis, int argc, const char *const *argv, redisReply **ret) {
         char *text = NULL, buffer[4096];
@@ -124,15 +131,17 @@ static int talk(Redis *redis, int argc, const char *const *argv, redisReply **re
         int length = redisFormatCommandArgv(&text, argc, (const char **) argv, NULL);
         if (length < 0)
                 return -ENOMEM;
+        errno = 0;
         int written = SSL_write(redis->tls, text, length);
         OPENSSL_cleanse(text, (size_t) length);
         redisFreeCommand(text);
         if (written != length)
-                return -ECONNRESET;
+                return lost();
         while (!reply) {
+                errno = 0;
                 int n = SSL_read(redis->tls, buffer, sizeof(buffer));
                 if (n <= 0 || (received += (size_t) n) > REPLY_MAX)
-                        return -ECONNRESET;
+                        return lost();
                 if (redisReaderFeed(redis->reader, buffer, (size_t) n) != REDIS_OK ||
                     redisReaderGetReply(redis->reader, &reply) != REDIS_OK)
                         return -EBADMSG;
@@ -185,17 +194,23 @@ static int redis_connect(Redis *redis, const RedisServer *server) {
 }
 
 int redis_command(const RedisServer *server, int argc, const char *const *argv, redisReply **ret) {
+        static Circuit circuit;
         _cleanup_(redisReplyp) redisReply *reply = NULL;
         Redis *redis = redis_of_thread();
+        long long entered;
         int r;
 
         if (!redis)
                 return -ENOMEM;
+        if (!circuit_enter(&circuit, &entered))
+                return -ECONNREFUSED;
         bool was_open = redis->tls;
         r = was_open ? talk(redis, argc, argv, &reply) : -ECONNRESET;
         if (r == -ECONNRESET && (r = redis_connect(redis, server)) >= 0)
                 r = talk(redis, argc, argv, &reply);
+        circuit_leave(&circuit, entered, r >= 0);
         if (r < 0) {
+                metrics_count(METRIC_REDIS_FAILURES);
                 redis_close(redis);
                 return r == -ENOMEM ? r : -ECONNREFUSED;
         }

@@ -27,6 +27,6 @@ void redis_server_done(RedisServer *server);
 
 /* One command and its reply, which is the caller's and not of type REDIS_REPLY_ERROR. It is sent again once
  * if a connection that was open already turns out to be lost, so it must be repeatable. -ECONNREFUSED: no
- * answer, or not as it must be (which is logged); -EIO: Redis refused the command. */
+ * answer, or not as it must be (which is logged), or none a moment ago; -EIO: Redis refused the command. */
 int redis_command(const RedisServer *server, int argc, const char *const *argv,
                   redisReply **ret) _must_check_;

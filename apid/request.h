@@ -45,7 +45,7 @@ typedef struct Route {
         Auth auth;
         Handler handler;
         const struct Operation *operation; /* for handle_managed() */
-        bool slow;                         /* hashes a password: on the workers, see server.c */
+        bool slow;                         /* hashes a password: on the workers for that, see server.c */
 } Route;
 
 #define ROUTE_VALUES_MAX 2U
@@ -54,6 +54,7 @@ struct Request {
         const Context *context;
         struct MHD_Connection *connection;
         const Route *route;
+        char id[33];                    /* what the gateway calls it; "": nothing */
         char *values[ROUTE_VALUES_MAX]; /* what {…} stood for, in order */
         const char *token;              /* of the device or session; must not be logged */
         const char *account;            /* AUTH_USER: id */
@@ -67,8 +68,9 @@ struct Request {
         size_t n_kept;
         struct MHD_Response *response;
         unsigned status;
-        bool handled; /* by the workers, with result */
+        bool handled; /* by workers, with result */
         int result;
+        long long started_us; /* when it was there as a whole; 0: it was not */
 };
 
 typedef enum FieldType {

@@ -41,7 +41,7 @@ int handle_health(Request *request) {
         _cleanup_(PQclearp) PGresult *result = NULL;
         int r;
 
-        r = database_call(request, "health", NULL, 0, &result);
+        r = database_call_repeatable(request, "health", NULL, 0, &result);
         return r < 0 ? r : request_reply_text(request, MHD_HTTP_OK, "{\"status\":\"ok\"}");
 }
 
@@ -105,17 +105,28 @@ static int read_token(Request *request) {
         return 0;
 }
 
+/* What costs no more than a look at the headers. */
 static int authenticate(Request *request) {
         switch (request->route->auth) {
         case AUTH_PAGE:
                 return session_check_origin(request);
         case AUTH_TOKEN:
                 return read_token(request);
-        case AUTH_USER:
-                return session_authenticate(request);
         default:
                 return 0;
         }
+}
+
+int route_handle(Request *request) {
+        int r = request->route->auth == AUTH_USER ? session_authenticate(request) : 0;
+
+        return r < 0 ? r : request->route->handler(request);
+}
+
+const Route *route_at(size_t i) {
+        if (i >= ELEMENTSOF(routes) + n_management_routes)
+                return NULL;
+        return i < ELEMENTSOF(routes) ? &routes[i] : &management_routes[i - ELEMENTSOF(routes)];
 }
 
 static int method_not_allowed(Request *request, const char *allow) {
@@ -131,9 +142,8 @@ int route_request(Request *request, const char *method, const char *path) {
         char allow[64] = "";
         int r;
 
-        for (size_t i = 0; i < ELEMENTSOF(routes) + n_management_routes; i++) {
-                const Route *route = i < ELEMENTSOF(routes) ? &routes[i]
-                                                            : &management_routes[i - ELEMENTSOF(routes)];
+        for (size_t i = 0; route_at(i); i++) {
+                const Route *route = route_at(i);
                 r = path_match(route->path, path, request->values);
                 if (r < 0)
                         return r;

@@ -89,7 +89,8 @@ int handle_segment_offer(Request *request) {
                 evidence.key,
                 fields[STATEMENT].parameter,
         };
-        r = database_call(request, "offer_signed_segment", parameters, ELEMENTSOF(parameters), &upload);
+        r = database_call_repeatable(request, "offer_signed_segment", parameters, ELEMENTSOF(parameters),
+                                     &upload);
         if (r < 0)
                 return r;
 
@@ -130,6 +131,7 @@ int handle_segment_complete(Request *request) {
                 return r;
         const char *const parameters[] = { request->token, request->values[0], request->values[1],
                                            fields[0].parameter };
-        r = database_call(request, "complete_segment", parameters, ELEMENTSOF(parameters), &result);
+        r = database_call_repeatable(request, "complete_segment", parameters, ELEMENTSOF(parameters),
+                                     &result);
         return r < 0 ? r : request_reply_empty(request, MHD_HTTP_NO_CONTENT);
 }

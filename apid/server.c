@@ -7,8 +7,11 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "circuit.h"
 #include "listen.h"
 #include "log.h"
+#include "metrics.h"
+#include "progress.h"
 #include "routes.h"
 #include "value.h"
 #include "workers.h"
@@ -19,6 +22,7 @@
 #define DISCARD_MAX        (1024U * 1024U)
 
 #define LOGINS_WAITING_MAX 32U /* some 2 s of them for each core */
+#define USERS_WAITING_MAX  256U
 
 #define DRAIN_MS_MAX   8000 /* systemd's patience is longer */
 #define DRAIN_MS_QUIET 300  /* without any request under way */
@@ -26,7 +30,7 @@
 struct Server {
         const Context *context;
         struct MHD_Daemon *daemon;
-        Workers *workers;
+        Workers *logins, *users;
         int listen_fd;
         atomic_bool draining;
         atomic_uint under_way;
@@ -49,14 +53,26 @@ static enum MHD_Result queue_answer(Server *server, Request *request) {
 /* Nothing at all (the connection ends) only if not even a 500 can be said. */
 static enum MHD_Result answer(Server *server, Request *request, int r) {
         if (r < 0 && (r != -EBADMSG || !request->response)) {
+                log_set_request(request->id[0] ? request->id : NULL);
                 log_error_errno(r, "%s %s failed: %m", request->route ? request->route->method : "Request",
                                 request->route ? request->route->path : "");
+                log_set_request(NULL);
                 if (request_problem(request, PROBLEM_INTERNAL) != -EBADMSG)
                         return MHD_NO;
         }
         if (!request->response)
                 return MHD_NO;
+        metrics_answered(request->route, request->status,
+                         request->started_us > 0 ? monotonic_us() - request->started_us : 0);
         return queue_answer(server, request);
+}
+
+/* nginx's $request_id, which is in its log too. */
+static void read_id(Request *request) {
+        const char *id = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, "X-Request-Id");
+
+        if (id && strlen(id) == sizeof(request->id) - 1 && strspn(id, "0123456789abcdef") == strlen(id))
+                strcpy(request->id, id);
 }
 
 static int request_append(Request *request, const char *data, size_t size) {
@@ -95,6 +111,8 @@ static enum MHD_Result begin(Server *server, struct MHD_Connection *connection, 
         request->context = server->context;
         request->connection = connection;
         atomic_fetch_add(&server->under_way, 1);
+        metrics_add(METRIC_REQUESTS_UNDER_WAY, 1);
+        read_id(request);
 
         /* Answered before the body is read: the connection ends with it. */
         const char *declared = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
@@ -107,13 +125,34 @@ static enum MHD_Result begin(Server *server, struct MHD_Connection *connection, 
         return MHD_YES;
 }
 
+static int handle_now(Request *request) {
+        int r;
+
+        log_set_request(request->id[0] ? request->id : NULL);
+        progress_begin();
+        r = route_handle(request);
+        progress_end();
+        log_set_request(NULL);
+        return r;
+}
+
 /* On one of the workers, each of which has connections of its own to database and Redis. */
-static void handle_slowly(void *item) {
+static void handle_later(void *item) {
         Request *request = item;
 
-        request->result = request->route->handler(request);
+        metrics_add(request->route->slow ? METRIC_LOGINS_WAITING : METRIC_USERS_WAITING, -1);
+        request->result = handle_now(request);
         request->handled = true;
         MHD_resume_connection(request->connection);
+}
+
+/* Passwords are hashed on one pool and people served on another, so that neither a flood of logins nor a
+ * Redis that lets everybody wait stops the devices, which are served by the threads that have the
+ * connections. */
+static Workers *workers_of(const Server *server, const Route *route) {
+        if (route->slow)
+                return server->logins;
+        return route->auth == AUTH_USER || route->auth == AUTH_PAGE ? server->users : NULL;
 }
 
 static enum MHD_Result handle(void *userdata, struct MHD_Connection *connection, const char *path,
@@ -141,13 +180,18 @@ static enum MHD_Result handle(void *userdata, struct MHD_Connection *connection,
                 return answer(server, request, request_problem(request, PROBLEM_BODY_TOO_LARGE));
         if (request->handled)
                 return answer(server, request, request->result);
-        if (!request->route->slow)
-                return answer(server, request, request->route->handler(request));
-        if (!workers_reserve(server->workers))
-                return answer(server, request, request_problem(request, PROBLEM_LOGIN_BUSY));
-        /* handle() is called again when handle_slowly() is done. */
+        request->started_us = monotonic_us();
+        Workers *workers = workers_of(server, request->route);
+        if (!workers)
+                return answer(server, request, handle_now(request));
+        if (!workers_reserve(workers))
+                return answer(server, request,
+                              request_problem(request,
+                                              request->route->slow ? PROBLEM_LOGIN_BUSY : PROBLEM_BUSY));
+        /* handle() is called again when handle_later() is done. */
+        metrics_add(request->route->slow ? METRIC_LOGINS_WAITING : METRIC_USERS_WAITING, 1);
         MHD_suspend_connection(connection);
-        workers_submit(server->workers, request);
+        workers_submit(workers, request);
         return MHD_YES;
 }
 
@@ -158,10 +202,13 @@ static void completed(void *userdata, struct MHD_Connection *connection _unused_
 
         if (!request)
                 return;
+        log_set_request(request->id[0] ? request->id : NULL);
         log_debug("%s %s: %u", request->route ? request->route->method : "-",
                   request->route ? request->route->path : "(no route)", request->status);
+        log_set_request(NULL);
         request_free(request);
         *state = NULL;
+        metrics_add(METRIC_REQUESTS_UNDER_WAY, -1);
         atomic_fetch_sub(&server->under_way, 1);
 }
 
@@ -191,9 +238,10 @@ int server_new(Server **ret, const Context *context) {
         r = listen_open(context->settings.listen, &server->listen_fd);
         if (r < 0)
                 return r;
-        r = workers_new(&server->workers, (unsigned) context->settings.login_workers, LOGINS_WAITING_MAX,
-                        handle_slowly);
-        if (r < 0)
+        if ((r = workers_new(&server->logins, (unsigned) context->settings.login_workers, LOGINS_WAITING_MAX,
+                             handle_later)) < 0 ||
+            (r = workers_new(&server->users, (unsigned) context->settings.user_workers, USERS_WAITING_MAX,
+                             handle_later)) < 0)
                 return r;
         server->daemon = MHD_start_daemon(
                         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME |
@@ -215,7 +263,8 @@ Server *server_free(Server *server) {
         if (!server)
                 return NULL;
         /* First, as the library must have no suspended connection when it stops. */
-        workers_free(server->workers);
+        workers_free(server->logins);
+        workers_free(server->users);
         if (server->daemon)
                 MHD_stop_daemon(server->daemon); /* closes the listening socket, if it still has it */
         else
@@ -249,6 +298,7 @@ Server *server_drain(Server *server) {
         int quiet = 0;
 
         atomic_store(&server->draining, true);
+        metrics_count(METRIC_DRAINING);
         int fd = MHD_quiesce_daemon(server->daemon);
         if (fd >= 0) {
                 adopt_waiting(server, fd);

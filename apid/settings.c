@@ -36,6 +36,8 @@ int settings_load(Settings *settings, const char *path, char **ret_error) {
                 { "Server", "Listen", config_parse_string, STRING_MAX, &settings->listen },
                 { "Server", "PublicURL", config_parse_string, STRING_MAX, &settings->public_url },
                 { "Server", "Workers", config_parse_uint, WORKERS_MAX, &settings->workers },
+                { "Server", "UserWorkers", config_parse_uint, WORKERS_MAX, &settings->user_workers },
+                { "Server", "StatusListen", config_parse_string, STRING_MAX, &settings->status_listen },
                 { "Database", "ConnectionString", config_parse_string, STRING_MAX, &settings->database },
                 { "Admin", "ConnectionString", config_parse_string, STRING_MAX, &settings->admin_database },
                 { "Migration", "ConnectionString", config_parse_string, STRING_MAX,
@@ -59,6 +61,8 @@ int settings_load(Settings *settings, const char *path, char **ret_error) {
                 return r;
         if (settings->workers == 0)
                 settings->workers = WORKERS_DEFAULT;
+        if (settings->user_workers == 0)
+                settings->user_workers = WORKERS_DEFAULT;
         if (settings->idle_seconds == 0)
                 settings->idle_seconds = IDLE_DEFAULT;
         if (settings->login_workers == 0)
@@ -81,6 +85,7 @@ int settings_load(Settings *settings, const char *path, char **ret_error) {
 void settings_done(Settings *settings) {
         free(settings->listen);
         free(settings->public_url);
+        free(settings->status_listen);
         free(settings->database);
         free(settings->admin_database);
         free(settings->migration_database);
@@ -93,24 +98,26 @@ void settings_done(Settings *settings) {
         *settings = (Settings){};
 }
 
-/* Reads a file that must be a secret: named by the administrator, else a credential. Returns its size, 0 if
- * there is none. */
+/* Reads a file that must be a secret: a credential, which systemd hands to its service alone, else the file
+ * that the administrator named. Returns its size, 0 if there is none. */
 static ssize_t read_secret(const char *file, const char *credential, const char *what, void *ret,
                            size_t size, char **ret_error) {
         const char *directory = getenv("CREDENTIALS_DIRECTORY");
         _cleanup_free_ char *path = NULL;
         struct stat st;
 
-        if (!file && !directory)
-                return 0;
-        if (file)
-                path = strdup(file);
-        else if (asprintf(&path, "%s/%s", directory, credential) < 0)
+        if (directory && asprintf(&path, "%s/%s", directory, credential) < 0) {
                 path = NULL;
-        if (!path)
                 return -ENOMEM;
-        if (!file && access(path, F_OK) < 0 && errno == ENOENT)
+        }
+        if (path && access(path, F_OK) < 0 && errno == ENOENT) {
+                free(path);
+                path = NULL;
+        }
+        if (!path && !file)
                 return 0;
+        if (!path && !(path = strdup(file)))
+                return -ENOMEM;
 
         _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
         if (fd < 0 || fstat(fd, &st) < 0)

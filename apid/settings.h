@@ -14,6 +14,9 @@ typedef struct Settings {
         char *listen;     /* [Server] Listen=: "127.0.0.1:8080", "[::1]:8080" or "unix:/path" */
         char *public_url; /* [Server] PublicURL=: what clients call us, "https://…" without a final slash */
         uint64_t workers;             /* [Server] Workers=: threads, each with a database connection */
+        uint64_t user_workers;        /* [Server] UserWorkers=: the same for people's requests */
+        char *status_listen;          /* [Server] StatusListen=: where /live, /ready and /metrics are; NULL:
+                                         nowhere */
         char *database;               /* [Database] ConnectionString=: libpq's, of role streamsight_apid */
         char *admin_database;         /* [Admin] ConnectionString=: the same of streamsight_admin, for
                                          streamsight-admin */
@@ -33,18 +36,19 @@ typedef struct Settings {
 int settings_load(Settings *settings, const char *path, char **ret_error) _must_check_;
 void settings_done(Settings *settings);
 
-/* Reads the 32 bytes of the master key: from the file named in the settings, else from systemd's credential
- * "master-key" (LoadCredential=, systemd.exec(5)). On failure *ret_error says what to do. */
+/* Reads the 32 bytes of the master key: from systemd's credential "master-key" (LoadCredential=,
+ * systemd.exec(5)), else from the file named in the settings, which is for whom systemd has not started. On
+ * failure *ret_error says what to do. */
 int settings_read_master_key(const Settings *settings, uint8_t ret[static MASTER_KEY_SIZE],
                              char **ret_error) _must_check_;
 
 /* The keys that sessions are signed with: 32 bytes, or 64 for two of which the first signs and both are
- * good. From the file named in the settings, else from the credential "session-keys". */
+ * good. From the credential "session-keys", else from the file named in the settings. */
 int settings_read_session_keys(const Settings *settings,
                                uint8_t ret[static SESSION_KEYS_MAX][SESSION_KEY_SIZE], size_t *ret_n,
                                char **ret_error) _must_check_;
 
-/* What we tell Redis: one line. From the file named in the settings, else from the credential
- * "redis-password"; "" if there is neither. */
+/* What we tell Redis: one line. From the credential "redis-password", else from the file named in the
+ * settings; "" if there is neither. */
 int settings_read_redis_password(const Settings *settings, char *ret, size_t size,
                                  char **ret_error) _must_check_;

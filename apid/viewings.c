@@ -55,7 +55,8 @@ int handle_recordings_list(Request *request) {
                 cursor_id,
                 fields[LIMIT].parameter ?: PAGE_DEFAULT,
         };
-        r = database_call(request, "list_recordings", parameters, ELEMENTSOF(parameters), &result);
+        r = database_call_repeatable(request, "list_recordings", parameters, ELEMENTSOF(parameters),
+                                     &result);
         return r < 0 ? r : request_reply_text(request, MHD_HTTP_OK, PQgetvalue(result, 0, 0));
 }
 
@@ -69,7 +70,7 @@ int handle_segments_list(Request *request) {
                 return r;
         const char *const parameters[] = { request->token, request->values[0], fields[0].parameter,
                                            SEGMENTS_PAGE };
-        r = database_call(request, "list_segments", parameters, ELEMENTSOF(parameters), &result);
+        r = database_call_repeatable(request, "list_segments", parameters, ELEMENTSOF(parameters), &result);
         return r < 0 ? r : request_reply_text(request, MHD_HTTP_OK, PQgetvalue(result, 0, 0));
 }
 

@@ -15,9 +15,14 @@
 static const char *log_identifier = "streamsight";
 static int log_max_level = LOG_INFO;
 static bool log_to_journal = false;
+static _Thread_local const char *log_request = NULL;
 
 void log_set_max_level(int level) {
         log_max_level = level;
+}
+
+void log_set_request(const char *id) {
+        log_request = id;
 }
 
 /* $JOURNAL_STREAM names the device and inode of the journal's stream where systemd connected stderr to it
@@ -34,8 +39,8 @@ static bool stderr_is_journal(void) {
 static void log_journal(int level, int error, const char *message_id, const char *file, int line,
                         const char *func, const char *text) {
         char message[2100], priority[32], errno_field[32], code_file[256], code_line[32], code_func[128],
-                        identifier[64], id[64];
-        struct iovec fields[8];
+                        identifier[64], id[64], request[64];
+        struct iovec fields[9];
         int n = 0;
 
 #define FIELD(buffer, ...)                                                                                  \
@@ -56,6 +61,8 @@ static void log_journal(int level, int error, const char *message_id, const char
                 FIELD(errno_field, "ERRNO=%i", error);
         if (message_id)
                 FIELD(id, "MESSAGE_ID=%s", message_id);
+        if (log_request)
+                FIELD(request, "REQUEST_ID=%s", log_request);
 #undef FIELD
 
         (void) sd_journal_sendv(fields, n);
@@ -91,7 +98,8 @@ int log_internal(int level, int error, const char *message_id, const char *file,
         if (log_to_journal)
                 log_journal(level, error, message_id, file, line, func, text);
         else
-                fprintf(stderr, "%s: %s\n", log_identifier, text);
+                fprintf(stderr, "%s: %s%s%s%s\n", log_identifier, text, log_request ? " (request " : "",
+                        log_request ?: "", log_request ? ")" : "");
 
         errno = saved;
         return -error;

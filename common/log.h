@@ -19,6 +19,10 @@ void log_open(const char *identifier);
  * STREAMSIGHT_LOG_LEVEL (a number, 0 to 7) is read by log_open(). */
 void log_set_max_level(int level);
 
+/* What this thread is at, an id that others log too; NULL: nothing. The text must last until the next call.
+ */
+void log_set_request(const char *id);
+
 int log_internal(int level, int error, const char *message_id, const char *file, int line, const char *func,
                  const char *format, ...) _printf_(7, 8);
 

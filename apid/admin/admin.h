@@ -31,6 +31,8 @@ typedef enum Option {
         OPTION_RECORD_LOCKED,
         OPTION_EMAIL,
         OPTION_ROLE,
+        OPTION_BEFORE,
+        OPTION_KNOWN,
         _OPTION_MAX,
 } Option;
 
@@ -54,6 +56,7 @@ int command_user_invite(Admin *admin);
 int command_user_disable(Admin *admin);
 int command_user_list(Admin *admin);
 int command_audit_verify(Admin *admin);
+int command_ledger_detach(Admin *admin);
 int command_device_list(Admin *admin);
 int command_device_revoke(Admin *admin);
 int command_recording_list(Admin *admin);

@@ -11,10 +11,27 @@
 #define BATCH "1000"
 
 typedef struct Chain {
-        char company[37]; /* "": none yet */
         uint8_t head[32];
-        uint64_t rows;
+        uint64_t rows;      /* the last one's number */
+        uint64_t known_row; /* 0: none, or seen */
+        char known_hash[65];
 } Chain;
+
+/* A row that was told before is still what it was. */
+static int check_known(Chain *chain, const char *company) {
+        char hex[65];
+
+        if (chain->known_row == 0 || chain->rows != chain->known_row)
+                return 0;
+        chain->known_row = 0;
+        value_format_hex(chain->head, sizeof(chain->head), hex);
+        if (strcmp(hex, chain->known_hash) == 0)
+                return 0;
+        return admin_fail(
+                        EBADMSG,
+                        "The audit trail of company %s is not the one that was known: row %lu has another hash",
+                        company, (unsigned long) chain->rows);
+}
 
 /* 1: there are more. */
 static int verify_batch(Admin *admin, const char *company, const char *after, Chain *chain,
@@ -54,6 +71,8 @@ static int verify_batch(Admin *admin, const char *company, const char *after, Ch
                                         "The audit trail of company %s is broken: row %s of %s is not as it was written",
                                         company, wanted, PQgetvalue(result, i, 3));
                 chain->rows++;
+                if ((r = check_known(chain, company)) < 0)
+                        return r;
         }
         if (PQntuples(result) > 0)
                 snprintf(ret_after, 24, "%s", PQgetvalue(result, PQntuples(result) - 1, 0));
@@ -72,36 +91,68 @@ static int check_end(Admin *admin, const char *company, const Chain *chain, cons
                                 EBADMSG,
                                 "The audit trail of company %s is broken: it ends at row %s and should at %s",
                                 company, rows, id);
+        if (chain->known_row > 0)
+                return admin_fail(EBADMSG, "Row %lu of company %s's audit trail is %s",
+                                  (unsigned long) chain->known_row, company,
+                                  chain->known_row > chain->rows ? "missing"
+                                                                 : "detached, and cannot be checked here");
         if (admin->json)
                 printf("{\"company_id\": \"%s\", \"rows\": %s, \"sha256\": \"%s\"}\n", company, rows, hex);
         else
-                printf("%s  %s rows  %s\n", company, rows, hex);
+                printf("%s  %s:%s\n", company, rows, hex);
+        return 0;
+}
+
+/* "ROW:HASH" */
+static int read_known(Admin *admin, Chain *ret) {
+        const char *text = admin->options[OPTION_KNOWN], *colon = strchr(text, ':');
+        char row[24] = "";
+
+        if (colon && (size_t) (colon - text) < sizeof(row))
+                memcpy(row, text, (size_t) (colon - text));
+        if (!admin->options[OPTION_COMPANY])
+                return admin_fail(EINVAL, "--known is of one company: say which with --company");
+        if (!colon || !value_is_sha256(colon + 1) || value_parse_uint(row, INT64_MAX, &ret->known_row) < 0 ||
+            ret->known_row == 0)
+                return admin_fail(EINVAL, "--known must be ROW:HASH as audit verify prints them, not \"%s\"",
+                                  text);
+        strcpy(ret->known_hash, colon + 1);
         return 0;
 }
 
 int command_audit_verify(Admin *admin) {
         const char *const parameters[] = { admin->options[OPTION_COMPANY] };
         _cleanup_(PQclearp) PGresult *companies = NULL;
+        Chain known = {};
         int r, worst = 0;
 
         if (parameters[0] && (r = admin_check_uuid("--company", parameters[0])) < 0)
+                return r;
+        if (admin->options[OPTION_KNOWN] && (r = read_known(admin, &known)) < 0)
                 return r;
         /* One moment's view of all of it. */
         r = admin_execute(admin, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
         if (r >= 0)
                 r = admin_query(admin,
-                                "SELECT c.id, coalesce(h.id, 0), encode(coalesce(h.sha256, decode(repeat('00', 32), 'hex')), 'hex')"
+                                "SELECT c.id, coalesce(h.id, 0), encode(coalesce(h.sha256, decode(repeat('00', 32), 'hex')), 'hex'),"
+                                " coalesce(d.id, 0), encode(coalesce(d.sha256, decode(repeat('00', 32), 'hex')), 'hex')"
                                 " FROM streamsight.company c LEFT JOIN streamsight.audit_head h ON h.company_id = c.id"
+                                " LEFT JOIN streamsight.audit_detached d ON d.company_id = c.id"
                                 " WHERE $1::uuid IS NULL OR c.id = $1 ORDER BY c.id",
                                 parameters, ELEMENTSOF(parameters), &companies);
         if (r < 0)
                 return r;
         for (int i = 0; i < PQntuples(companies); i++) {
                 const char *company = PQgetvalue(companies, i, 0);
-                char after[24] = "0";
-                Chain chain = {};
+                Chain chain = known;
+                char after[24];
 
-                while ((r = verify_batch(admin, company, after, &chain, after)) > 0)
+                /* What was detached is not here; the rest continues its last hash. */
+                snprintf(after, sizeof(after), "%s", PQgetvalue(companies, i, 3));
+                chain.rows = strtoull(after, NULL, 10);
+                value_parse_sha256(PQgetvalue(companies, i, 4), chain.head);
+                r = check_known(&chain, company);
+                while (r >= 0 && (r = verify_batch(admin, company, after, &chain, after)) > 0)
                         ;
                 if (r >= 0)
                         r = check_end(admin, company, &chain, PQgetvalue(companies, i, 1),

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 
 #include "admin.h"
+#include "conninfo.h"
 #include "names.h"
 
 #define BIT(option) (1U << (option))
@@ -35,6 +36,8 @@ static const struct option long_options[] = {
         [OPTION_RECORD_LOCKED] = { "record-locked", required_argument, NULL, OPTION_RECORD_LOCKED },
         [OPTION_EMAIL] = { "email", required_argument, NULL, OPTION_EMAIL },
         [OPTION_ROLE] = { "role", required_argument, NULL, OPTION_ROLE },
+        [OPTION_BEFORE] = { "before", required_argument, NULL, OPTION_BEFORE },
+        [OPTION_KNOWN] = { "known", required_argument, NULL, OPTION_KNOWN },
         { "config", required_argument, NULL, 'c' },
         { "json", no_argument, NULL, 'j' },
         { "help", no_argument, NULL, 'h' },
@@ -77,8 +80,10 @@ static const Command commands[] = {
         { "user", "disable", "ID", 0, 0, command_user_disable,
           "Let somebody log in no more, and end their sessions" },
         { "user", "list", NULL, 0, BIT(OPTION_COMPANY), command_user_list, "List those who log in" },
-        { "audit", "verify", NULL, 0, BIT(OPTION_COMPANY), command_audit_verify,
-          "Check each company's audit trail from its beginning; prints the hash that it ends with" },
+        { "audit", "verify", NULL, 0, BIT(OPTION_COMPANY) | BIT(OPTION_KNOWN), command_audit_verify,
+          "Check each company's audit trail from its beginning; prints row and hash that it ends with" },
+        { "ledger", "detach", NULL, BIT(OPTION_BEFORE), 0, command_ledger_detach,
+          "Take the months before a day out of the ledgers; prints the tables to save and drop" },
         { "device", "list", NULL, 0, BIT(OPTION_COMPANY), command_device_list, "List devices" },
         { "device", "revoke", "ID", 0, 0, command_device_revoke,
           "Take a device out of service, at once and for good" },
@@ -114,6 +119,8 @@ static void print_help(void) {
              "      --recording=automatic|manual|off\n"
              "      --pause-seconds=NUMBER  how long a workstation may pause, 0: not at all\n"
              "      --record-locked=yes|no  also while the session is locked\n"
+             "      --known=ROW:HASH        what an earlier audit verify of the company printed: it must still be so\n"
+             "      --before=YYYY-MM-DD\n"
              "      --role=owner|admin|manager|auditor\n"
              "  -c, --config=FILE           instead of " STREAMSIGHT_APID_CONFIG
              "; [Admin], [Migration] and [Keys] are used\n"
@@ -178,6 +185,7 @@ static int connect_database(Admin *admin, const char *config, const Command *com
         static const char *const keywords[] = { "dbname", "fallback_application_name", "client_encoding",
                                                 "connect_timeout", NULL };
         _cleanup_free_ char *error = NULL;
+        const char *reason;
         int r;
 
         r = settings_load(&admin->settings, config, &error);
@@ -188,6 +196,9 @@ static int connect_database(Admin *admin, const char *config, const Command *com
                 conninfo = admin->settings.migration_database;
         if (!conninfo)
                 return admin_fail(EINVAL, "%s must set [Admin] ConnectionString=", config);
+        r = conninfo_check(conninfo, &reason);
+        if (r < 0)
+                return admin_fail(r, "ConnectionString=: %s", reason);
         const char *const values[] = { conninfo, "streamsight-admin", "UTF8", "10", NULL };
         admin->connection = PQconnectdbParams(keywords, values, 1);
         if (PQstatus(admin->connection) != CONNECTION_OK)

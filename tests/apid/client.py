@@ -69,6 +69,23 @@ class Api:
         return answer
 
 
+class Status:
+    """What one apid says on the address for its operator."""
+
+    def __init__(self, port):
+        self.port = port
+
+    def __call__(self, path, method="GET"):
+        with requests.Session() as http:
+            http.trust_env = False
+            return http.request(method, f"http://127.0.0.1:{self.port}{path}", timeout=30)
+
+    def metric(self, name):
+        """The value of the one sample of that name that has no label."""
+        line, = [line for line in self("/metrics").text.splitlines() if line.startswith(name + " ")]
+        return float(line.split(" ")[1])
+
+
 def check_problem(answer):
     assert answer.headers["Content-Type"] == "application/problem+json", answer.text
     problem = answer.json()

@@ -4,7 +4,7 @@ import pytest
 
 from services.process import Process, free_port
 
-from .client import Api, Device
+from .client import Api, Device, Status
 
 
 @pytest.fixture(scope="session")
@@ -80,3 +80,13 @@ def second(apid, tmp_path):
     yield start
     for process in started:
         process.stop()
+
+
+@pytest.fixture
+def observed(second):
+    """Starts a second() whose state can be asked for: (Process, Api, Status)."""
+    def start(*changes):
+        port = free_port()
+        process, api = second(None, ("Workers=4\n", f"Workers=4\nStatusListen=127.0.0.1:{port}\n"), *changes)
+        return process, api, Status(port)
+    return start

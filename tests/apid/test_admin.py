@@ -233,14 +233,115 @@ def trail(admin):
 
 def test_audit_verify(admin, trail, sql):
     status, text, error = admin("audit", "verify", "--company", trail)
-    company, rows, _, head = text.split()
+    company, end = text.split()
+    rows, head = end.split(":")
     assert (status, company, rows, error) == (0, trail, "6", "")
     assert json.loads(admin("--json", "audit", "verify", "--company", trail)[1]) == {"company_id": trail, "rows": 6, "sha256": head}
     admin("enrolment-code", "create", "--company", trail)
-    assert admin("audit", "verify", "--company", trail)[1].split()[3] != head
+    assert not admin("audit", "verify", "--company", trail)[1].endswith(head)
     # What was the end is a row's hash now.
     assert sql(f"SELECT encode(sha256, 'hex') FROM streamsight.audit WHERE company_id = '{trail}' AND id = 6") == head
     assert trail in admin("audit", "verify")[1]
+    # Whoever has kept it sees that the chain is still that one.
+    verify = lambda known, *more: admin("audit", "verify", "--known", known, *(more or ("--company", trail)))
+    assert verify(end)[0] == 0
+    for known, saying in ((f"6:{'0' * 64}", "another hash"), (f"5:{head}", "another hash"), (f"99:{head}", "missing"),
+                          (f"0:{head}", "ROW:HASH"), (head, "ROW:HASH"), ("6:abc", "ROW:HASH")):
+        status, _, error = verify(known)
+        assert status == 1 and saying in error, (known, error)
+    assert "--company" in verify(end, "--json")[2]
+
+
+def test_a_chain_made_anew_is_not_the_known_one(admin, trail, sql):
+    """What a superuser can do, and what a kept hash is for."""
+    end = admin("audit", "verify", "--company", trail)[1].split()[1]
+    sql(f"""BEGIN; ALTER TABLE streamsight.audit DISABLE TRIGGER append_only;
+        CREATE TEMP TABLE kept AS SELECT * FROM streamsight.audit WHERE company_id = '{trail}' AND id <> 3 ORDER BY id;
+        DELETE FROM streamsight.audit WHERE company_id = '{trail}'; DELETE FROM streamsight.audit_head WHERE company_id = '{trail}';
+        INSERT INTO streamsight.audit (company_id, actor, actor_id, action, subject_id, address, detail)
+            SELECT company_id, actor, actor_id, action, subject_id, address, detail FROM kept ORDER BY id;
+        ALTER TABLE streamsight.audit ENABLE TRIGGER append_only; COMMIT""")
+    assert admin("audit", "verify", "--company", trail)[0] == 0
+    status, _, error = admin("audit", "verify", "--company", trail, "--known", end)
+    assert status == 1 and "missing" in error
+
+
+# --- ledgers --------------------------------------------------------------------------------------------------------------
+
+def test_months_are_detached(stack, apid, tmp_path):
+    """In a database of its own, with rows of a month ago, which lie where they did then."""
+    name = f"ledgers_{uuid.uuid4().hex[:8]}"
+    stack.postgres.create_database(name)
+    config = tmp_path / "admin.conf"
+    config.write_text(f"[Admin]\nConnectionString={apid.admin_dsn.replace('dbname=streamsight', f'dbname={name}').replace('admin-passfile', 'x')}\n"
+                      f"[Migration]\nConnectionString={stack.postgres.owner_dsn(name)}\n")
+    passfile = tmp_path / "passfile"
+    passfile.touch(mode=0o600)
+    known = apid.config_file.parent / "admin-passfile"
+    passfile.write_text(known.read_text().replace(":streamsight:", f":{name}:"))
+    config.write_text(config.read_text().replace(str(apid.config_file.parent / "x"), str(passfile)))
+
+    def run(*args):
+        done = subprocess.run([apid.admin_program, "--config", config, *args], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+    sql = lambda text: stack.postgres.sql(text, name)
+    run("migrate")
+    companies = [run("company", "create", text).strip() for text in ("Alpha", "Beta")]
+    for company in companies:
+        for _ in range(3):
+            run("enrolment-code", "create", "--company", company)
+    # Two months ago: a recording with a segment, and the trail's first rows, which then make a whole of it again.
+    a = companies[0]
+    sql(f"""BEGIN; SET search_path = streamsight; SET ROLE streamsight_owner; SELECT make_partitions(now() - interval '2 months', now()); RESET ROLE;
+        INSERT INTO device (company_id, id, hostname, public_key) VALUES ('{a}', '{a}', 'pc', decode(repeat('01', 65), 'hex'));
+        INSERT INTO bucket (company_id, id, endpoint, region, bucket, prefix, path_style, access_key_id, secret)
+            VALUES ('{a}', '{a}', 'https://s3.example.org', 'r', 'recordings', 'p', true, 'K', '\\x00');
+        INSERT INTO recording (company_id, id, device_id, hostname, reason, outputs, started_at, created_at)
+            VALUES ('{a}', '{a}', '{a}', 'pc', 'policy', '[]', now() - interval '2 months', now() - interval '2 months'),
+                   ('{a}', gen_random_uuid(), '{a}', 'pc', 'policy', '[]', now(), now());
+        INSERT INTO segment (company_id, recording_id, recording_created_at, sequence, bucket_id, object_key, sha256, md5, size, frames,
+                             started_at, ended_at)
+            SELECT company_id, id, created_at, 0, '{a}', 'key', sha256('x'), '\\x{"00" * 16}', 1, 1, now(), now() FROM recording;
+        ALTER TABLE audit DISABLE TRIGGER append_only; ALTER TABLE audit DISABLE TRIGGER chain;
+        DO $$ DECLARE a audit; head bytea; BEGIN
+            FOR a IN DELETE FROM audit WHERE id <= 2 RETURNING * LOOP
+                a.at := a.at - interval '2 months';
+                INSERT INTO audit SELECT a.*;
+            END LOOP;
+            FOR a IN SELECT * FROM audit ORDER BY company_id, id LOOP
+                head := CASE WHEN a.id = 1 THEN decode(repeat('00', 32), 'hex') ELSE head END;
+                head := sha256(head || convert_to(audit_content(a), 'UTF8'));
+                UPDATE audit SET sha256 = head WHERE company_id = a.company_id AND id = a.id;
+                UPDATE audit_head SET sha256 = head WHERE company_id = a.company_id;
+            END LOOP;
+        END $$;
+        ALTER TABLE audit ENABLE TRIGGER append_only; ALTER TABLE audit ENABLE TRIGGER chain; COMMIT""")
+    before = run("audit", "verify")
+    month = sql("SELECT to_char((now() - interval '2 months') AT TIME ZONE 'UTC', 'YYYY_MM')")
+    today = sql("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD')")
+    row = {company: sql(f"SELECT '2:' || encode(sha256, 'hex') FROM streamsight.audit WHERE company_id = '{company}' AND id = 2") for company in companies}
+    assert run("ledger", "detach", "--before", f"{month.replace('_', '-')}-28").split() == ["detached"]  # no month is over by then
+    gone = run("ledger", "detach", "--before", today).split()
+    assert {f"streamsight_detached.{ledger}_{month}" for ledger in ("segment", "recording", "viewing", "audit")} <= set(gone)
+    # This month, though a day in the future is named, and the next ones stay.
+    assert run("ledger", "detach", "--before", "2999-01-01").split() == ["detached"]
+    assert sql("SELECT count(*) FROM streamsight.recording") == sql("SELECT count(*) FROM streamsight.segment") == "1"
+    assert sql(f"SELECT count(*) FROM streamsight_detached.recording_{month}") == "1"
+    assert sql("SELECT count(*) FROM streamsight.audit WHERE id <= 2") == "0"
+    # The rest of the trail is whole by itself, continues what was detached, and goes on.
+    assert run("audit", "verify") == before
+    assert run("audit", "verify", "--company", a, "--known", row[a])
+    for company in companies:
+        run("enrolment-code", "create", "--company", company)
+    assert run("audit", "verify") != before
+    # What is saved and dropped is gone; it is nobody's to read.
+    assert sql("SELECT count(*) FROM information_schema.table_privileges WHERE table_schema = 'streamsight_detached' AND grantee <> 'streamsight_owner'") == "0"
+    sql("".join(f"DROP TABLE {table};" for table in gone[1:]))
+    # A trail from which the first row here was removed as well is broken.
+    sql("ALTER TABLE streamsight.audit DISABLE TRIGGER append_only; DELETE FROM streamsight.audit WHERE id = 3;")
+    done = subprocess.run([apid.admin_program, "--config", config, "audit", "verify"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "row 3 is missing" in done.stderr
 
 
 @pytest.mark.parametrize("tamper, saying", [

@@ -22,7 +22,7 @@ def attack(stack, apid):
 
 
 TABLES = ["company", "policy", "bucket", "device", "enrolment_code", "device_token", "assertion_jti", "recording",
-          "segment", "viewing", "audit", "audit_head", "migration", "employee", "account", "recovery_code",
+          "segment", "viewing", "audit", "audit_head", "audit_detached", "device_key", "migration", "employee", "account", "recovery_code",
           "invitation", "challenge", "session", "login_failure", "decoy", "assignment", "idempotency"]
 
 
@@ -52,7 +52,7 @@ def test_only_the_procedures_can_be_executed(sql):
     assert {line.split("(")[0] for line in executable.splitlines()} == {
         "api.health", "api.maintain", "api.enroll", "api.device_key", "api.issue_device_token", "api.device_policy", "api.open_recording",
         "api.finish_signed_recording", "api.offer_signed_segment", "api.complete_segment", "api.list_recordings", "api.list_segments",
-        "api.view_segment", "api.login_parameters", "api.login_password", "api.challenge_parameters", "api.login_totp", "api.session",
+        "api.view_segment", "api.login_parameters", "api.login_password", "api.renew_password", "api.present_key", "api.challenge_parameters", "api.login_totp", "api.session",
         "api.logout", "api.invitation_parameters", "api.accept_invitation", "api.confirm_totp", "api.password_parameters",
         "api.change_password",
         "api.show_company", "api.change_company", "api.list_users", "api.show_user", "api.create_user", "api.change_user",
@@ -146,9 +146,11 @@ def test_rows_of_one_company_only_even_for_the_owner(sql, device, new_device, ot
                                        "TRUNCATE streamsight.audit",
                                        "UPDATE streamsight.audit SET action = 'x' WHERE false"])
 def test_the_audit_trail_only_grows(sql, statement):
+    month = sql("SELECT to_char(now() AT TIME ZONE 'UTC', '\"audit_\"YYYY_MM')")
     for role in ("", "SET ROLE streamsight_owner; "):
-        with pytest.raises(ServiceError, match="append-only"):
-            sql(role + statement)
+        for table in ("audit", month):  # the whole's triggers are not the partition's
+            with pytest.raises(ServiceError, match="append-only"):
+                sql(role + statement.replace("streamsight.audit", f"streamsight.{table}"))
 
 
 def test_indexes_begin_with_the_company(sql):

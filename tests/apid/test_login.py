@@ -409,6 +409,27 @@ def test_other_parameters_hash_anew_at_the_next_login(user, second, sql):
     user.log_in(user.recovery_codes[1])
 
 
+def test_every_wrong_password_costs_as_much(user, observed, apid, company, sql):
+    """Where more iterations are configured than the oldest passwords were hashed with: an address without an account, an
+    account hashed then, and one hashed since."""
+    _, api, status = observed(("[Sessions]", "[Login]\nPasswordIterations=250000\n\n[Sessions]"))
+    renewed = apid.user(company)
+    for someone in (user, renewed):
+        someone.url = api.url
+    renewed.log_in(renewed.recovery_codes[0])
+    kept = lambda someone: sql(f"SELECT password_iterations FROM streamsight.account WHERE email = '{someone.email}'")
+    assert kept(user) == "210000" and kept(renewed) == "250000"
+
+    def cost(email):
+        before = status.metric("apid_password_iterations_total")
+        assert code_of(user.begin(email=email, password="wrong wrong wrong")) == (401, "login_refused")
+        return status.metric("apid_password_iterations_total") - before
+    assert {cost(email) for email in (f"{uuid.uuid4()}@example.org", user.email, renewed.email)} == {250000}
+    assert kept(user) == "210000"
+    user.log_in(user.recovery_codes[0])
+    assert kept(user) == "250000"
+
+
 @pytest.mark.parametrize("change, saying", [
     (("[Sessions]", "[Login]\nPasswordIterations=209999\n\n[Sessions]"), "at least 210000"),
     (("RedisCAFile=", "RedisCAFile=/nonexistent"), "RedisCAFile="), (("Redis=localhost:", "Redis=localhost"), "host:port"),

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import hashlib
+import json
 import time
 import uuid
 
@@ -9,7 +10,7 @@ import pytest
 
 from services.people import User
 
-from .client import Device, code_of, jwk, jws
+from .client import Device, b64url, code_of, jwk, jws
 
 
 class Staff:
@@ -213,7 +214,16 @@ def test_pages_hold_each_once(staff, worker, path, name):
 
 def rotation(device, key, **changes):
     claims = {"aud": device.api.public_url, "token_sha256": hashlib.sha256(device.token.encode()).hexdigest(), "iat": int(time.time())}
-    return {"public_key": jwk(key), "proof": jws(key, claims | changes)}
+    return {"public_key": jwk(key), "proof": jws(key, claims | changes), "consent": consent(device.api, device.key, key)}
+
+
+def consent(api, present, key, **changes):
+    return jws(present, {"aud": api.public_url, "key": thumbprint(key), "iat": int(time.time())} | changes)
+
+
+def thumbprint(key):
+    """RFC 7638"""
+    return b64url(hashlib.sha256(json.dumps(jwk(key), sort_keys=True, separators=(",", ":")).encode()).digest())
 
 
 def test_a_device_changes_its_key(worker, sql):
@@ -225,7 +235,49 @@ def test_a_device_changes_its_key(worker, sql):
     device.key = new
     assert device.request_token().status_code == 200
     device.key = old
-    assert sql(f"SELECT count(*) FROM streamsight.audit WHERE action = 'device.change_key' AND subject_id = '{device.id}'") == "1"
+    rows = sql(f"SELECT detail ->> 'before', detail ->> 'key' FROM streamsight.audit WHERE action = 'device.change_key' AND subject_id = '{device.id}'")
+    assert rows.splitlines() == [f"{thumbprint(old)}|{thumbprint(new)}"]
+
+
+def test_a_stolen_token_takes_no_device_over(worker, api):
+    """The thief makes a key and a proof with it; what they lack is the device's own signature for it."""
+    _, device = worker
+    thief, other = Device(api).key, Device(api).key
+    for wrong in (jws(thief, {"aud": api.public_url, "key": thumbprint(thief), "iat": int(time.time())}),
+                  consent(api, device.key, other), consent(api, device.key, thief, aud="https://other.example.org"),
+                  rotation(device, thief)["proof"], jws(device.key, device.claims()), "x"):
+        assert code_of(device("POST", "/v1/devices/self/key", rotation(device, thief) | {"consent": wrong})) == (403, "proof_invalid")
+    old = consent(api, device.key, thief, iat=int(time.time()) - 600)
+    assert code_of(device("POST", "/v1/devices/self/key", rotation(device, thief) | {"consent": old})) == (401, "assertion_time")
+    body = rotation(device, thief)
+    del body["consent"]
+    assert code_of(device("POST", "/v1/devices/self/key", body)) == (422, "field_invalid")
+    assert device.request_token().status_code == 200
+
+
+def test_what_was_signed_before_is_taken_for_a_week(worker, api, sql):
+    _, device = worker
+    recording = device.open()
+    before = device.signed_segment(recording, 0, b"zero")
+    ended = {"segments": 1, "ended_at": "2030-01-31T10:05:00.000000Z", "reason": "stopped"}
+    ended["statement"] = device.statement("recording", ended | {"device": device.id, "recording": recording})
+    new = Device(api).key
+    assert device("POST", "/v1/devices/self/key", rotation(device, new)).status_code == 204
+    old, device.key = device.key, new
+    device.log_in()
+    offer = lambda body: device("POST", f"/v1/recordings/{recording}/segments", body)
+    shift = lambda days: sql(f"UPDATE streamsight.device_key SET until = now() - interval '{days} days' WHERE device_id = '{device.id}' AND until IS NOT NULL")
+    shift(8)
+    assert code_of(offer(before)) == (422, "statement_invalid")
+    shift(6)
+    assert offer(before).status_code == 201
+    assert device.complete(recording, 0, b"zero").status_code == 204
+    assert device("POST", f"/v1/recordings/{recording}/finish", ended).status_code == 204
+    # The old key is good for nothing else, and does not come back.
+    device.key = old
+    assert code_of(device.request_token()) == (401, "client_invalid")
+    device.key = new
+    assert code_of(device("POST", "/v1/devices/self/key", rotation(device, old))) == (409, "device_key_known")
 
 
 def test_only_a_key_that_is_held(worker, staff, api):

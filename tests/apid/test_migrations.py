@@ -113,6 +113,6 @@ def test_next_months_are_made_ahead(migrated):
     this = migrated("SELECT to_char(now() AT TIME ZONE 'UTC', '\"recording_\"YYYY_MM')")
     assert len(months) - months.index(this) >= 3
     assert migrated("SELECT api.maintain()") == "0"
-    assert migrated("SELECT streamsight.make_partitions(now() + interval '10 years', now() + interval '10 years')") == "3"
+    assert migrated("SELECT streamsight.make_partitions(now() + interval '10 years', now() + interval '10 years')") == "4"
     assert migrated("SELECT count(*) FROM pg_class WHERE relispartition AND relkind = 'r' AND NOT (relrowsecurity AND "
                     "relforcerowsecurity)") == "0"
