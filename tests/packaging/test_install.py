@@ -31,7 +31,7 @@ def test_the_parts_are_apart(build, tmp_path):
     assert not agent & export and not agent & control and not export & control
 
 
-@pytest.mark.parametrize("tag, name, mode", [("agent", "agent.conf", 0o644), ("control-plane", "apid.conf", 0o640)])
+@pytest.mark.parametrize("tag, name, mode", [("agent", "agent.conf", 0o644), ("control-plane", "apid.conf", 0o644)])
 def test_an_upgrade_keeps_what_the_administrator_wrote(build, tmp_path, tag, name, mode):
     install(build, tmp_path, tag)
     conf, shipped = tmp_path / "etc/streamsight" / name, SOURCE / "packaging/config" / name
