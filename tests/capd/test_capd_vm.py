@@ -449,3 +449,19 @@ def test_memory_that_only_capd_can_map(image, build, tmp_path, gpu):
         assert after[:2] == before[:2]
         assert after[2] <= before[2] + 128, f"resident memory grew from {before[2]} to {after[2]} KiB"
         assert vm.run("systemctl is-active streamsight-capd").rc == 0
+
+
+def test_copies_of_a_screen_that_flips_all_the_time(image, build, tmp_path):
+    """No copy is whole there: each request gets one all the same, marked as torn."""
+    with Vm(image, tmp_path / "vm", gpu="bochs") as vm, Painter(vm, n=5, options=["--flips"]):
+        capd = Capd(vm, build)
+        capd.grant()
+        answers = capd.probe("next 0 10 20")
+        assert [a.kind for a in answers] == ["frame"] * 10 and {a.memory for a in answers} == {MEMFD}
+        session = capd.session()
+        wholes = set()
+        for _ in range(10):
+            capd.grant()
+            assert session.ask("next 0").kind == "frame"
+            wholes.add(session.ask("confirm").whole)
+        assert TORN in wholes and wholes <= {WHOLE, TORN}

@@ -26,6 +26,7 @@ struct options {
         uint32_t width, height, n;
         double rate; /* pictures a second; 0 = only on command */
         bool front;  /* draw into the buffer that is shown */
+        bool flips;  /* flip to and fro as fast as the driver can, between two pictures */
         enum scene scene;
 };
 
@@ -36,6 +37,7 @@ static void usage(FILE *to) {
               "  --show=N        first picture's number, default 0\n"
               "  --rate=HZ       count on by itself; default: only on command\n"
               "  --front         draw into the visible buffer and DIRTYFB, instead of page flips\n"
+              "  --flips         between two pictures, as fast as the driver can; says nothing of them\n"
               "  --scene=ball    something to look at, instead of the test pattern\n"
               "Commands on standard input: show N, off, cursor X Y, cursor off, quit.\n",
               to);
@@ -128,10 +130,15 @@ static bool parse_u32(const char *text, uint32_t *ret) {
 
 static int parse_options(int argc, char *argv[], struct options *ret) {
         static const struct option known[] = {
-                { "card", required_argument, NULL, 'c' }, { "size", required_argument, NULL, 's' },
-                { "show", required_argument, NULL, 'n' }, { "rate", required_argument, NULL, 'r' },
-                { "front", no_argument, NULL, 'f' },      { "scene", required_argument, NULL, 'p' },
-                { "help", no_argument, NULL, 'h' },       {},
+                { "card", required_argument, NULL, 'c' },
+                { "size", required_argument, NULL, 's' },
+                { "show", required_argument, NULL, 'n' },
+                { "rate", required_argument, NULL, 'r' },
+                { "front", no_argument, NULL, 'f' },
+                { "scene", required_argument, NULL, 'p' },
+                { "flips", no_argument, NULL, 'F' },
+                { "help", no_argument, NULL, 'h' },
+                {},
         };
         struct options o = { .card = "/dev/dri/card0", .width = 1024, .height = 768 };
         bool good = true;
@@ -155,6 +162,9 @@ static int parse_options(int argc, char *argv[], struct options *ret) {
                         break;
                 case 'f':
                         o.front = true;
+                        break;
+                case 'F':
+                        o.flips = true;
                         break;
                 case 'p':
                         good = !strcmp(optarg, "ball");
@@ -230,10 +240,14 @@ static int paint(struct kms *kms, struct options *options) {
         int r = show(kms, options, options->n, &lit);
         if (r < 0)
                 return r;
+        for (unsigned i = 0; i < kms->n_outputs && options->flips; i++)
+                draw(&kms->output[i], !kms->output[i].front, options, options->n + 1, (uint8_t) i);
         puts("ready");
         for (;;) {
                 int64_t wait_ns = next_ns - clock_ns(CLOCK_MONOTONIC);
                 int wait_ms = period_ns == 0 ? -1 : wait_ns <= 0 ? 0 : (int) (wait_ns / 1000000) + 1;
+                if (options->flips && lit)
+                        wait_ms = 0;
                 if (poll(&input, 1, wait_ms) < 0 && errno != EINTR)
                         return -errno;
                 if (input.revents) {
@@ -244,6 +258,10 @@ static int paint(struct kms *kms, struct options *options) {
                         } else
                                 input.fd = -1; /* nobody commands any more: keep the picture until a signal
                                                   comes */
+                } else if (options->flips && lit) {
+                        r = kms_flip(kms);
+                        if (r < 0)
+                                return r;
                 } else if (period_ns > 0 && lit && clock_ns(CLOCK_MONOTONIC) >= next_ns) {
                         next_ns += period_ns;
                         r = show(kms, options, ++options->n, &lit);
