@@ -108,41 +108,45 @@ static int read_memory(const Output *o, Frame *frame) {
         return n == 0 && message->pointer_missing ? -EOPNOTSUPP : 0;
 }
 
-/* A page flip changes a framebuffer's id. */
-static uint64_t shown_identity(const Shown *shown) {
-        uint64_t identity = 0;
+/* FNV-1a */
+static uint64_t hash(uint64_t before, const void *data, size_t size) {
+        const uint8_t *bytes = data;
 
-        for (uint32_t i = 0; i < shown->n; i++)
-                identity = (identity + shown->fb_ids[i]) * UINT64_C(0x9e3779b97f4a7c15);
-        return identity;
+        for (size_t i = 0; i < size; i++)
+                before = (before ^ bytes[i]) * UINT64_C(0x100000001b3);
+        return before;
+}
+
+/* A page flip changes a framebuffer's id, and moving a plane its place. What is told of memory is not in the
+ * planes yet. */
+static uint64_t frame_identity(const Frame *frame) {
+        uint64_t identity = UINT64_C(0xcbf29ce484222325);
+
+        identity = hash(identity, &frame->message.hdr, sizeof(frame->message.hdr));
+        identity = hash(identity, frame->message.planes, frame->shown.n * sizeof(struct wire_plane));
+        identity = hash(identity, frame->shown.fb_ids, frame->shown.n * sizeof(uint32_t));
+        return identity ?: 1;
 }
 
 /* All planes, with their memory to be had in one way. */
-static int capture_planes(const Output *o, const struct drm_mode_crtc *crtc, enum wire_memory memory,
-                          Frame *ret) {
-        _cleanup_(frame_close) Frame frame = { .message = { .type = WIRE_FRAME_FRAME, .memory = memory } };
+static int capture_planes(const Output *o, const struct drm_mode_crtc *crtc, uint64_t last_identity,
+                          Frame *frame) {
         int r;
 
-        r = read_planes(o, crtc, &frame);
-        if (r >= 0)
-                r = read_memory(o, &frame);
-        if (r >= 0) {
-                r = capture_confirm(o, &frame.shown);
-                /* Copying takes long enough for the next picture to come. */
-                frame.torn = r == -EAGAIN && memory == WIRE_MEMORY_MEMFD;
-                if (frame.torn)
-                        r = 0;
-        }
-        ret->format = frame.format;
-        ret->modifier = frame.modifier;
+        r = read_planes(o, crtc, frame);
         if (r < 0)
                 return r;
-
-        frame.message.identity = shown_identity(&frame.shown);
-        frame.message.n_fds = (uint32_t) frame.memory.n;
-        *ret = frame;
-        frame.memory.n = 0; /* the caller's now */
-        return 0;
+        frame->message.identity = frame_identity(frame);
+        if (frame->message.identity == last_identity)
+                return WIRE_REASON_NO_FLIP;
+        r = read_memory(o, frame);
+        if (r < 0)
+                return r;
+        frame->message.n_fds = (uint32_t) frame->memory.n;
+        r = capture_confirm(o, &frame->shown);
+        /* Copying takes long enough for the next picture to come. */
+        frame->torn = r == -EAGAIN && frame->message.memory == WIRE_MEMORY_MEMFD;
+        return frame->torn ? 0 : r;
 }
 
 int capture_confirm(const Output *o, const Shown *shown) {
@@ -153,29 +157,39 @@ int capture_confirm(const Output *o, const Shown *shown) {
         return r;
 }
 
-int capture(const Output *o, Frame *ret) {
+static int capture_as(const Output *o, const struct drm_mode_crtc *crtc, const struct wire_hdr *hdr,
+                      enum wire_memory memory, uint64_t last_identity, Frame *ret) {
+        _cleanup_(frame_close) Frame frame = { .message = { .type = WIRE_FRAME_FRAME,
+                                                            .memory = memory,
+                                                            .width = o->width,
+                                                            .height = o->height,
+                                                            .hdr = *hdr } };
+        int r;
+
+        r = capture_planes(o, crtc, last_identity, &frame);
+        ret->format = frame.format;
+        ret->modifier = frame.modifier;
+        if (r != 0)
+                return r;
+        if (frame.message.n_planes == 0)
+                return WIRE_REASON_OFF;
+        *ret = frame;
+        frame.memory.n = 0; /* the caller's now */
+        return WIRE_REASON_NONE;
+}
+
+int capture(const Output *o, uint64_t last_identity, Frame *ret) {
         struct drm_mode_crtc crtc;
         struct wire_hdr hdr;
         int r;
 
         *ret = (Frame){};
         r = capture_check(o, &crtc, &hdr);
-        if (r > 0)
-                return r;
         if (r == WIRE_REASON_NONE)
-                r = capture_planes(o, &crtc, WIRE_MEMORY_DMABUF, ret);
+                r = capture_as(o, &crtc, &hdr, WIRE_MEMORY_DMABUF, last_identity, ret);
         if (r == -EOPNOTSUPP)
-                r = capture_planes(o, &crtc, WIRE_MEMORY_MEMFD, ret);
+                r = capture_as(o, &crtc, &hdr, WIRE_MEMORY_MEMFD, last_identity, ret);
         if (r == -EOPNOTSUPP || r == -ENOBUFS)
                 return WIRE_REASON_UNDECODABLE;
-        if (r == -ENOENT || r == -EINVAL)
-                return -ESTALE;
-        if (r < 0)
-                return r;
-        if (ret->message.n_planes == 0)
-                return WIRE_REASON_OFF;
-        ret->message.width = o->width;
-        ret->message.height = o->height;
-        ret->message.hdr = hdr;
-        return WIRE_REASON_NONE;
+        return r == -ENOENT || r == -EINVAL ? -ESTALE : r;
 }

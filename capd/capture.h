@@ -29,14 +29,15 @@ typedef struct Frame {
 void frame_close(Frame *frame);
 
 /* WIRE_REASON_NONE: *ret is a frame of everything the output shows, to be closed by the caller. Else another
- * enum wire_reason. Negative: -ESTALE the output is no longer what it was when it was enumerated, so
- * enumerate and try again; -EAGAIN a plane has flipped meanwhile, so try again; -EPERM and -ENODEV as of
- * kms.h and framebuffer.h; everything else is the driver's or the system's trouble with this output.
+ * enum wire_reason; NO_FLIP, before any memory was looked at, if last_identity is not 0 and still that of
+ * what is shown. Negative: -ESTALE the output is no longer what it was when it was enumerated, so enumerate
+ * and try again; -EAGAIN a plane has flipped meanwhile, so try again; -EPERM and -ENODEV as of kms.h and
+ * framebuffer.h; everything else is the driver's or the system's trouble with this output.
  *
  * It costs 3 ioctls for the output, 1 for each plane that could show something on it, 4 more for each that
  * does (5 if its memory is in two pieces), 1 where there is HDR metadata; and allocates nothing. Where the
  * memory must be copied, which is found out anew for each frame, the planes' cost is about twice that. */
-int capture(const Output *output, Frame *ret) _must_check_;
+int capture(const Output *output, uint64_t last_identity, Frame *ret) _must_check_;
 
 /* Whether that is still on the planes: 0, -EAGAIN if one has flipped, or a negative errno as of kms.h. */
 int capture_confirm(const Output *output, const Shown *shown) _must_check_;

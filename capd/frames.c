@@ -12,13 +12,15 @@
 
 static int frames_none(Capd *capd, WireConnection *connection, struct wire_frame_none *none) {
         none->type = WIRE_FRAME_NONE;
-        capd->n_refusals++;
-        capd->last_reason = none->reason;
+        if (none->reason != WIRE_REASON_NO_FLIP) {
+                capd->n_refusals++;
+                capd->last_reason = none->reason;
+        }
         return wire_connection_send(connection, none, sizeof(*none), NULL, 0);
 }
 
 /* As capture(), of what the output is by now. WIRE_REASON_TOO_SOON: it does not hold still. */
-static int frames_capture(Capd *capd, uint32_t output, Frame *ret) {
+static int frames_capture(Capd *capd, uint32_t output, uint64_t last_identity, Frame *ret) {
         unsigned torn = 0;
 
         for (int try = 0; try < CAPTURE_TRIES; try++) {
@@ -26,7 +28,7 @@ static int frames_capture(Capd *capd, uint32_t output, Frame *ret) {
                 int r;
 
                 frame_close(ret);
-                r = o->active ? capture(o, ret) : -ESTALE;
+                r = o->active ? capture(o, last_identity, ret) : -ESTALE;
                 /* A copy takes long: on a screen that flips all the time no one would be whole. */
                 if (r == -EAGAIN || (r == WIRE_REASON_NONE && ret->torn && torn++ < AGAIN_MAX))
                         continue;
@@ -83,7 +85,7 @@ static int on_next(WireConnection *connection, const void *message, int *fds _un
 
         r = (int) grant_check(&capd->grant, next->output, now, &none.not_before);
         if (r == WIRE_REASON_NONE) {
-                r = frames_capture(capd, next->output, &frame);
+                r = frames_capture(capd, next->output, next->last_identity, &frame);
                 if (r < 0 && frames_fatal(capd, r) < 0)
                         return r;
                 frames_note(capd, next->output, r);

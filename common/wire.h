@@ -89,8 +89,8 @@ struct wire_outputs {
 struct wire_frame_next {
         uint32_t type;
         uint32_t output;
-        uint64_t last_identity; /* wire_frame.identity of the frame before, 0: none. A hint, no proof of
-                                   anything. */
+        uint64_t last_identity; /* wire_frame.identity of a frame before: if it is still the same, NO_FLIP
+                                   may be the answer; 0: a frame is wanted in any case */
 };
 
 /* drm-kms(7), "Color Management Properties": values of DRM's own COLOR_ENCODING and COLOR_RANGE. They mean
@@ -162,12 +162,12 @@ struct wire_frame {
         uint32_t output;
         uint64_t sequence; /* counts the frames that capd gave out, from 1 */
         uint64_t time;
-        uint64_t identity;      /* of the framebuffers on all planes: surely changed by a page flip; the same
-                                   value does not prove the same pixels */
-        uint32_t width, height; /* of the output, pixels */
-        uint32_t memory;        /* enum wire_memory */
-        uint32_t n_fds;         /* as attached: dma-bufs shared between planes are sent once */
-        uint32_t n_planes;      /* 1 or more */
+        uint64_t identity; /* of the framebuffers on all planes, and where these are: surely changed by a
+                              page flip; the same value does not prove the same pixels. Never 0. */
+        uint32_t width, height;   /* of the output, pixels */
+        uint32_t memory;          /* enum wire_memory */
+        uint32_t n_fds;           /* as attached: dma-bufs shared between planes are sent once */
+        uint32_t n_planes;        /* 1 or more */
         uint32_t pointer_missing; /* 1: a cursor plane is left out, whose memory is not to be had; else 0 */
         struct wire_hdr hdr;
         struct wire_plane planes[WIRE_PLANES_MAX]; /* those that show something, in ascending zpos, all of
@@ -206,7 +206,10 @@ enum wire_reason {
         WIRE_REASON_UNFINISHED = 4, /* rendering into it does not end: for uploadd to find, which waits */
         WIRE_REASON_UNPLUGGED = 5,  /* no such output, or its card is gone */
         WIRE_REASON_UNDECODABLE =
-                        6, /* a format, modifier or memory that cannot be read: see format, modifier */
+                        6,       /* a format, modifier or memory that cannot be read: see format, modifier */
+        WIRE_REASON_NO_FLIP = 7, /* nothing has flipped or moved since NEXT's last_identity, which says
+                                  * nothing of the pixels
+                                  */
         _WIRE_REASON_MAX,
 };
 

@@ -15,7 +15,11 @@
 #define ANSWER_TIMEOUT   UINT64_C(5000000)
 #define UNFINISHED_AFTER UINT64_C(1000000) /* of waiting for rendering, each time in vain */
 #define TOO_SOON_MAX     10U               /* in a row: the first one tells when to ask again */
-#define OUTPUT_IDS       64U
+/* A screen on which nothing has changed for IDLE_AFTER is looked at only so often, and every other time only
+ * for page flips: see docs/capture.md. */
+#define IDLE_AFTER    UINT64_C(2000000)
+#define IDLE_INTERVAL UINT64_C(500000)
+#define OUTPUT_IDS    64U
 
 /* What is known of an output's id. Times are CLOCK_BOOTTIME in µs. */
 typedef struct CaptureOutput {
@@ -26,7 +30,11 @@ typedef struct CaptureOutput {
         DrawnFrame frame;
         FrameProblem drawing;
         uint64_t not_before;
-        uint64_t identity;   /* of the last frame */
+        uint64_t identity;   /* of the last frame, 0: the last answer was none */
+        uint64_t changed;    /* when it last showed anything new */
+        uint64_t looked;     /* when it was last asked for */
+        bool for_flips;      /* then only whether anything has flipped */
+        uint32_t reason;     /* of the last answer, enum wire_reason */
         uint32_t n_too_soon; /* in a row */
         uint64_t late;       /* since when rendering has not been done in time, 0: it was */
         char problem[160];   /* "" if its last frame could be recorded */
@@ -98,23 +106,39 @@ static void ask_outputs(Capture *capture) {
         (void) peer_send(&capture->peer, &get, sizeof(get));
 }
 
-static void ask_frame(Capture *capture, uint32_t id, uint64_t now) {
+static bool idle(const Capture *capture, uint32_t id, uint64_t now) {
+        return now - capture->ids[id].changed >= IDLE_AFTER &&
+               recording_interval(capture->uploadd->recording) < IDLE_INTERVAL;
+}
+
+static void send_next(Capture *capture, uint32_t id, uint64_t last_identity, uint64_t now) {
+        const struct wire_frame_next next = { WIRE_FRAME_NEXT, id, last_identity };
         CaptureOutput *output = &capture->ids[id];
-        const struct wire_frame_next next = { WIRE_FRAME_NEXT, id, output->identity };
+
+        output->looked = now;
+        output->for_flips = last_identity != 0;
+        if (peer_send(&capture->peer, &next, sizeof(next)) >= 0)
+                output->asked = now;
+}
+
+static void ask_frame(Capture *capture, uint32_t id, uint64_t now) {
+        const CaptureOutput *output = &capture->ids[id];
+        bool is_idle = idle(capture, id, now);
 
         if (output->asked > 0) {
                 if (now - output->asked > ANSWER_TIMEOUT) {
-                        set_problem(capture, output->problem, output_name(capture, id),
+                        set_problem(capture, capture->ids[id].problem, output_name(capture, id),
                                     "the capture service does not answer; see 'systemctl status "
                                     "streamsight-capd'");
                         recording_gap(capture->uploadd, id, SEGMENT_GAP_NO_CAPTURE, 0, 0);
                 }
                 return;
         }
-        if (now < output->not_before)
+        /* At the nearest beat, for none is exact. */
+        uint64_t since = now - output->looked + recording_interval(capture->uploadd->recording) / 2;
+        if (now < output->not_before || (is_idle && since < IDLE_INTERVAL))
                 return;
-        if (peer_send(&capture->peer, &next, sizeof(next)) >= 0)
-                output->asked = now;
+        send_next(capture, id, is_idle && !output->for_flips ? output->identity : 0, now);
 }
 
 static void ask_all(Capture *capture, uint64_t now) {
@@ -156,6 +180,17 @@ static int set_timer(Capture *capture, uint64_t time) {
         return r < 0 ? r : sd_event_source_set_enabled(capture->timer, SD_EVENT_ONESHOT);
 }
 
+/* Until the next beat. */
+static uint64_t beat(const Capture *capture, uint64_t now) {
+        bool all_idle = capture->has_outputs;
+
+        for (uint32_t id = 0; id < OUTPUT_IDS && all_idle; id++)
+                all_idle = !capture->ids[id].listed || !wanted(capture, id) || idle(capture, id, now);
+        return all_idle && recording_interval(capture->uploadd->recording) < IDLE_INTERVAL
+                               ? IDLE_INTERVAL
+                               : recording_interval(capture->uploadd->recording);
+}
+
 static int on_timer(sd_event_source *source _unused_, uint64_t scheduled, void *userdata) {
         Capture *capture = userdata;
         uint64_t now = boottime_now();
@@ -165,9 +200,8 @@ static int on_timer(sd_event_source *source _unused_, uint64_t scheduled, void *
                 return 0;
         }
         /* A fixed beat, unless it was missed. */
-        uint64_t next = scheduled + recording_interval(capture->uploadd->recording);
-        int r = set_timer(capture,
-                          next > now ? next : now + recording_interval(capture->uploadd->recording));
+        uint64_t next = scheduled + beat(capture, now);
+        int r = set_timer(capture, next > now ? next : now + beat(capture, now));
         if (r < 0)
                 return r;
         ask_all(capture, now);
@@ -177,6 +211,7 @@ static int on_timer(sd_event_source *source _unused_, uint64_t scheduled, void *
 void capture_start(Capture *capture) {
         for (uint32_t id = 0; id < OUTPUT_IDS; id++) {
                 capture->ids[id].not_before = capture->ids[id].late = 0;
+                capture->ids[id].changed = boottime_now();
                 /* It was drawn for the recording before. */
                 capture->ids[id].frame = (DrawnFrame){};
         }
@@ -266,11 +301,28 @@ static void set_reason(Capture *capture, uint32_t reason, uint32_t format, uint6
         capture->modifier = modifier;
 }
 
+/* Something new is to be seen: from now on it is looked at as often as was asked for. */
+static void has_changed(Capture *capture, uint32_t id) {
+        uint64_t now = boottime_now(), next, soon = now + recording_interval(capture->uploadd->recording);
+
+        capture->ids[id].changed = now;
+        if (sd_event_source_get_time(capture->timer, &next) >= 0 && soon < next)
+                (void) set_timer(capture, soon);
+}
+
+static void set_answer(Capture *capture, uint32_t id, uint32_t reason) {
+        if (capture->ids[id].reason != reason)
+                has_changed(capture, id);
+        capture->ids[id].reason = reason;
+}
+
 /* There is no picture now. */
 static void no_frame(Capture *capture, uint32_t id, const struct wire_frame_none *none) {
         char text[160];
 
         recording_gap(capture->uploadd, id, reasons[none->reason].gap, none->format, none->modifier);
+        capture->ids[id].identity = 0;
+        set_answer(capture, id, none->reason);
         set_reason(capture, none->reason, none->format, none->modifier);
         none_text(none, text, sizeof(text));
         set_problem(capture, capture->ids[id].problem, output_name(capture, id), "%s", text);
@@ -285,14 +337,17 @@ static void frame_late(Capture *capture, uint32_t id) {
 
         if (output->late == 0)
                 output->late = now;
+        output->changed = now; /* for all one knows */
         if (now - output->late >= UNFINISHED_AFTER)
                 no_frame(capture, id, &none);
 }
 
 /* Where a frame ends: it was recorded, or could not be. */
 static void frame_done(Capture *capture, uint32_t id, const FrameProblem *problem) {
-        set_reason(capture, problem->text[0] ? WIRE_REASON_UNDECODABLE : WIRE_REASON_NONE, problem->format,
-                   problem->modifier);
+        uint32_t reason = problem->text[0] ? WIRE_REASON_UNDECODABLE : WIRE_REASON_NONE;
+
+        set_answer(capture, id, reason);
+        set_reason(capture, reason, problem->format, problem->modifier);
         set_problem(capture, capture->ids[id].problem, output_name(capture, id), "%s", problem->text);
 }
 
@@ -300,8 +355,10 @@ static void frame_write(Capture *capture, uint32_t id, bool torn) {
         const CaptureOutput *output = &capture->ids[id];
         FrameProblem problem = output->drawing;
 
-        recording_write(capture->uploadd, &output->frame,
-                        output->listed ? &capture->outputs.outputs[output->index] : NULL, torn, &problem);
+        if (recording_write(capture->uploadd, &output->frame,
+                            output->listed ? &capture->outputs.outputs[output->index] : NULL, torn,
+                            &problem))
+                has_changed(capture, id);
         frame_done(capture, id, &problem);
 }
 
@@ -357,7 +414,7 @@ static int on_confirmed(WireConnection *connection _unused_, const void *message
         if (!wanted(capture, confirmed->output) || output->frame.width == 0)
                 return 0;
         if (confirmed->whole == WIRE_AGAIN)
-                ask_frame(capture, confirmed->output, boottime_now());
+                send_next(capture, confirmed->output, 0, boottime_now());
         else
                 frame_write(capture, confirmed->output, confirmed->whole == WIRE_TORN);
         return 0;
@@ -374,6 +431,8 @@ static int on_none(WireConnection *connection _unused_, const void *message, int
                 return -EPROTO;
         if (none->reason == WIRE_REASON_NONE || none->reason >= _WIRE_REASON_MAX)
                 return -EBADMSG;
+        if (none->reason == WIRE_REASON_NO_FLIP)
+                return output->for_flips ? 0 : -EPROTO;
         if (!wanted(capture, none->output))
                 return 0;
         if (none->reason == WIRE_REASON_TOO_SOON) {

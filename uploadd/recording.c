@@ -324,17 +324,18 @@ void recording_gap(Uploadd *uploadd, uint32_t output, enum segment_gap reason, u
 typedef struct Drawing {
         Encoder *encoder;
         uint32_t output;
+        bool changed;
 } Drawing;
 
 static void draw_picture(const PicturePlane *plane, void *userdata) {
-        const Drawing *drawing = userdata;
-        (void) encoder_draw(drawing->encoder, drawing->output, plane);
+        Drawing *drawing = userdata;
+        drawing->changed = encoder_draw(drawing->encoder, drawing->output, plane);
 }
 
 /* Copies the picture out of capd's memory. */
-static int draw_open(Recording *recording, const struct wire_frame *frame, const int *fds,
+static int draw_open(Recording *recording, const struct wire_frame *frame, const int *fds, bool *ret_changed,
                      FrameProblem *problem) {
-        Drawing drawing = { recording->encoder, frame->output };
+        Drawing drawing = { recording->encoder, frame->output, true };
         int r;
 
         r = frame_open(recording->reader, frame, fds, problem);
@@ -349,19 +350,20 @@ static int draw_open(Recording *recording, const struct wire_frame *frame, const
                 encoder_forget(recording->encoder, frame->output);
         if (r < 0)
                 return r;
+        *ret_changed = drawing.changed;
         r = cursor_layer_set(recording->cursors, frame->output, frame->width, frame->height,
                              frame_cursor(recording->reader));
         return r < 0 ? frame_problem(problem, r, "the pointer cannot be kept: %s", strerror(-r)) : 0;
 }
 
-static int draw(Recording *recording, const struct wire_frame *frame, const int *fds,
+static int draw(Recording *recording, const struct wire_frame *frame, const int *fds, bool *ret_changed,
                 FrameProblem *problem) {
         int r;
 
         if (!segment_size_ok(frame->width, frame->height))
                 return frame_problem(problem, -EOPNOTSUPP, "an output of %u × %u pixels cannot be recorded",
                                      frame->width, frame->height);
-        r = draw_open(recording, frame, fds, problem);
+        r = draw_open(recording, frame, fds, ret_changed, problem);
         frame_close(recording->reader);
         return r;
 }
@@ -437,9 +439,10 @@ static void charge(Recording *recording) {
         recording->charged = size;
 }
 
-/* Encodes the picture that was drawn into the open segment. -EAGAIN: it may not be written now. */
+/* Encodes the picture that was drawn into the open segment. -EAGAIN: it may not be written now. *ret_news is
+ * not set by what a segment merely begins with. */
 static int write_frame(Recording *recording, const DrawnFrame *frame, const struct wire_output *output,
-                       bool torn, uint64_t boottime) {
+                       bool torn, uint64_t boottime, bool *ret_news) {
         RecordingOutput *o = &recording->outputs[frame->output];
         uint64_t time = segment_time(recording, boottime), bytes = 0;
         EncodedFrame encoded;
@@ -451,10 +454,12 @@ static int write_frame(Recording *recording, const DrawnFrame *frame, const stru
                 r = cursor_layer_write(recording->cursors, &recording->writer, frame->output, time);
         if (r < 0)
                 return r;
+        *ret_news = frame->changed || (r > 0 && o->has_key);
         encoder_set_coarse(recording->encoder, recording->rate.coarse);
         r = encoder_encode(recording->encoder, frame->output, !o->has_key, &key, &encoded);
         if (r < 0)
                 return r;
+        *ret_news = *ret_news || (r > 0 && !key);
         /* Nothing new to draw is still news if there was no picture before. */
         bool must = !o->has_key || o->gap.reason != 0 || recording->gap_all != 0, write = r > 0 || must;
         if (write)
@@ -488,6 +493,7 @@ int recording_draw(Uploadd *uploadd, const struct wire_frame *frame, const int *
                    FrameProblem *problem) {
         Recording *recording = uploadd->recording;
         uint64_t now = boottime_now(), taken = frame->time / 1000;
+        bool changed = true;
         int r;
 
         *problem = (FrameProblem){};
@@ -497,7 +503,7 @@ int recording_draw(Uploadd *uploadd, const struct wire_frame *frame, const int *
         r = segment_need(recording, taken, false);
         if (r < 0)
                 return r;
-        r = draw(recording, frame, fds, problem);
+        r = draw(recording, frame, fds, &changed, problem);
         if (r == -ETIME)
                 return r;
         if (r < 0) {
@@ -505,38 +511,44 @@ int recording_draw(Uploadd *uploadd, const struct wire_frame *frame, const int *
                               problem->modifier);
                 return r;
         }
-        *ret = (DrawnFrame){ frame->output, frame->width, frame->height, taken,
-                             (clock_now(CLOCK_THREAD_CPUTIME_ID) - recording->cpu_start) * 1000 };
+        *ret = (DrawnFrame){ frame->output,
+                             frame->width,
+                             frame->height,
+                             taken,
+                             (clock_now(CLOCK_THREAD_CPUTIME_ID) - recording->cpu_start) * 1000,
+                             changed };
         return 0;
 }
 
-void recording_write(Uploadd *uploadd, const DrawnFrame *frame, const struct wire_output *output, bool torn,
+bool recording_write(Uploadd *uploadd, const DrawnFrame *frame, const struct wire_output *output, bool torn,
                      FrameProblem *problem) {
         Recording *recording = uploadd->recording;
+        bool news = frame->changed;
         int r;
 
         if (segment_need(recording, frame->taken, false) < 0)
-                return;
+                return news;
         recording->cpu_start = clock_now(CLOCK_THREAD_CPUTIME_ID);
-        r = write_frame(recording, frame, output, torn, frame->taken);
+        r = write_frame(recording, frame, output, torn, frame->taken, &news);
         if (r == -EFBIG) {
                 uint64_t now = boottime_now();
                 segment_cut(recording);
                 if (segment_need(recording, now, false) < 0)
-                        return;
-                r = write_frame(recording, frame, output, torn, now);
+                        return news;
+                r = write_frame(recording, frame, output, torn, now, &news);
         }
         if (r == -EAGAIN)
-                return; /* a later one comes in its place */
+                return news; /* a later one comes in its place */
         if (r < 0) {
                 snprintf(problem->text, sizeof(problem->text), "a picture of %u × %u pixels is lost: %s",
                          frame->width, frame->height, strerror(-r));
                 recording_gap(uploadd, frame->output, SEGMENT_GAP_OVERLOAD, 0, 0);
-                return;
+                return news;
         }
         encoder_keep(recording->encoder, frame->output);
         uploadd->frames++;
         uploadd->last_frame_realtime = realtime_now();
         if (recording->open && recording->writer.buffer.size >= recording->parameters.segment_bytes)
                 segment_cut(recording);
+        return news;
 }

@@ -37,6 +37,7 @@ typedef struct DrawnFrame {
         uint32_t output, width, height;
         uint64_t taken; /* CLOCK_BOOTTIME µs */
         uint64_t cpu;   /* nanoseconds of this thread that drawing took */
+        bool changed;   /* the picture, against the one that was recorded last */
 } DrawnFrame;
 
 /* Copies the frame's picture. -ETIME: rendering into it took too long; -ENOSPC: there is no room to record
@@ -46,8 +47,9 @@ int recording_draw(Uploadd *uploadd, const struct wire_frame *frame, const int *
                    FrameProblem *problem);
 
 /* Encodes what was drawn last of this output, by the recording that is still open. torn: a page flip came
- * between. *problem, of recording_draw(), is overwritten if it cannot be written. */
-void recording_write(Uploadd *uploadd, const DrawnFrame *frame, const struct wire_output *output, bool torn,
+ * between. *problem, of recording_draw(), is overwritten if it cannot be written. Returns whether there was
+ * anything new to show, which is so until a picture that was recorded coarsely has been refined. */
+bool recording_write(Uploadd *uploadd, const DrawnFrame *frame, const struct wire_output *output, bool torn,
                      FrameProblem *problem);
 
 /* Writes who has the seat, uploadd->session, which has changed; each segment begins with it anyway. */

@@ -8,7 +8,7 @@ import numpy
 
 SOURCE = pathlib.Path(__file__).parents[2]
 FRAME, CONTROL = "/run/streamsight/frame.sock", "/run/streamsight/control.sock"
-NO_GRANT, TOO_SOON, OFF, UNFINISHED, UNPLUGGED, UNDECODABLE = range(1, 7)
+NO_GRANT, TOO_SOON, OFF, UNFINISHED, UNPLUGGED, UNDECODABLE, NO_FLIP = range(1, 8)
 DMABUF, MEMFD = 1, 2
 UNITS = ["streamsight-capd.service", "streamsight-capd-frame.socket", "streamsight-capd-control.socket"]
 

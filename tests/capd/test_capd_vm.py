@@ -121,10 +121,11 @@ def test_the_cursor_is_a_plane_of_its_own(capd, painter):
     # half out of the picture, on the left and above
     painter.cursor(-20, -30)
     assert capd.planes()[1]["crtc"] == "-20,-30,64,64"
-    # moving it is no page flip
+    # moving it is no page flip, but counts as one
     painter.cursor(500, 600)
     moved = capd.planes()
-    assert moved[1]["crtc"] == "500,600,64,64" and moved[0]["identity"] == first["identity"]
+    assert moved[1]["crtc"] == "500,600,64,64" and moved[0]["identity"] != first["identity"]
+    assert capd.planes()[0]["identity"] == moved[0]["identity"]
     painter.cursor()
     assert len(capd.planes()) == 1
     assert len(capd.planes(1)) == 1

@@ -78,6 +78,7 @@ typedef struct Fake {
 
 static Fake fakes[CARDS];
 static Capd capd;
+static unsigned n_ioctls;
 static uint32_t last_fb; /* whose handle was minted last */
 
 static uint32_t property_id(const char *name) {
@@ -254,6 +255,7 @@ int drmIoctl(int fd, unsigned long number, void *argument) {
                 if (fakes[i].fd == fd)
                         fake = &fakes[i];
         assert_non_null(fake);
+        n_ioctls++;
         error = (fake->fails == number || fake->fails_too == number) &&
                                                 (fake->fails_for == 0 || fake->fails_for == last_fb)
                                 ? fake->error
@@ -333,7 +335,7 @@ static Frame captured;
 static int take(size_t card) {
         frame_close(&captured);
         assert_int_equal(outputs_enumerate(&capd.outputs, capd.cards, capd.n_cards), 0);
-        return capture(&capd.outputs.outputs[card], &captured);
+        return capture(&capd.outputs.outputs[card], 0, &captured);
 }
 
 static const struct wire_plane *first_plane(void) {
@@ -422,7 +424,7 @@ static void test_without_atomic_modesetting(void **state _unused_) {
         assert_int_equal(take(0), WIRE_REASON_OFF);
         /* It is the CRTC of the encoder that counts. */
         fakes[0].encoder_crtc = 0;
-        assert_int_equal(capture(&capd.outputs.outputs[0], &captured), -ESTALE);
+        assert_int_equal(capture(&capd.outputs.outputs[0], 0, &captured), -ESTALE);
 }
 
 static void test_asleep(void **state _unused_) {
@@ -587,6 +589,52 @@ static void test_copies_are_no_habit(void **state _unused_) {
         assert_int_equal(take(0), WIRE_REASON_NONE);
         assert_int_equal(captured.message.memory, WIRE_MEMORY_DMABUF);
         frame_close(&captured);
+}
+
+/* Cheap, and wrong about nothing but the pixels. */
+static void test_no_flip(void **state _unused_) {
+        const Output *o = &capd.outputs.outputs[0];
+        uint64_t identity;
+
+        add_plane(&fakes[0], DRM_PLANE_TYPE_CURSOR);
+        first_plane();
+        identity = captured.message.identity;
+        assert_true(identity != 0);
+        assert_int_equal(take(0), WIRE_REASON_NONE);
+        assert_true(captured.message.identity == identity);
+        frame_close(&captured);
+
+        n_ioctls = 0;
+        assert_int_equal(capture(o, identity, &captured), WIRE_REASON_NO_FLIP);
+        assert_int_equal(n_ioctls, 3 + fakes[0].n_planes);
+        assert_int_equal(captured.memory.n, 0);
+
+        struct {
+                Object *object;
+                const char *name;
+                uint64_t value;
+        } changes[] = {
+                { &fakes[0].planes[0], "FB_ID", FB + 1 },
+                { &fakes[0].planes[1], "FB_ID", FB + 3 },
+                { &fakes[0].planes[1], "CRTC_X", 1 },
+                { &fakes[0].planes[1], "CRTC_ID", 0 },
+                { &fakes[0].connector, "Colorspace", BT2020_RGB },
+        };
+        for (size_t i = 0; i < ELEMENTSOF(changes); i++) {
+                set(changes[i].object, changes[i].name, changes[i].value);
+                fakes[0].fb[0] = (uint32_t) fakes[0].planes[0].values[1];
+                fakes[0].fb[1] = (uint32_t) fakes[0].planes[1].values[1];
+                /* The connector's properties are resolved when it is first seen. */
+                capd.outputs.outputs[0].properties.connector = 0;
+                assert_int_equal(outputs_enumerate(&capd.outputs, capd.cards, capd.n_cards), 0);
+                frame_close(&captured);
+                assert_int_equal(capture(o, identity, &captured), WIRE_REASON_NONE);
+                assert_true(captured.message.identity != identity);
+                identity = captured.message.identity;
+        }
+        frame_close(&captured);
+        set(&fakes[0].crtc, "ACTIVE", 0);
+        assert_int_equal(capture(o, identity, &captured), WIRE_REASON_OFF);
 }
 
 /* --- with a client */
@@ -789,6 +837,7 @@ int main(void) {
                 TEST(test_layouts_that_are_not_told),
                 TEST(test_a_pointer_that_is_not_to_be_had),
                 TEST(test_copies_are_no_habit),
+                TEST(test_no_flip),
                 TEST(test_copies_on_a_screen_that_flips),
                 TEST(test_nothing_is_copied_that_is_not_shown),
                 TEST(test_a_screen_that_never_holds_still),

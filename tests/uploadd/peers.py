@@ -57,7 +57,8 @@ class Capd:
         self.seals = SEALS
         self.memory = lambda data: memfd(data, self.seals)  # a descriptor of a picture's bytes
         self.verdicts = []  # of the next frames that uploadd asks to confirm; those after are whole
-        self.asked = self.confirmed = 0
+        self.identity = 1  # of what is on the planes: of all outputs
+        self.asked = self.asked_for_flips = self.confirmed = 0
         self.connections = 0
         self.silent = False
         self._listener = wire.Listener(path)
@@ -97,7 +98,11 @@ class Capd:
             self._connection.send(answer)
         elif message.type == wire.NEXT and not self.silent:
             self.asked += 1
-            self._frame(message.output)
+            self.asked_for_flips += message.last_identity != 0
+            if message.last_identity == self.identity:
+                self._connection.send(wire.FrameNone(wire.NONE, message.output, wire.NO_FLIP))
+            else:
+                self._frame(message.output)
         elif message.type == wire.CONFIRM:
             self.confirmed += 1
             whole = self.verdicts.pop(0) if self.verdicts else wire.WHOLE
@@ -119,6 +124,7 @@ class Capd:
             memories = [data]
         else:
             message, memories = picture.message(number), picture.memories
+        message.identity = self.identity
         self.change(message)
         fds = [self.memory(data) for data in memories]
         try:

@@ -322,6 +322,72 @@ def test_the_gap_of_a_picture_that_is_too_large(capd, broker, fault_server):
     assert gaps(segment) == [(0, 5, 0, 0)]
 
 
+def until_idle(capd):
+    end = time.monotonic() + 60
+    before = capd.asked_for_flips
+    while capd.asked_for_flips < before + 2:
+        assert time.monotonic() < end, "an idle screen is looked at as any other"
+        time.sleep(0.01)
+
+
+def test_an_idle_screen_costs_little(capd, broker, fault_server):
+    """At fifty frames a second: nothing has changed for two seconds, then there are two looks a second, and one of them
+    only asks for page flips."""
+    capd.pictures[0] = picture()
+    recording = broker.record()
+    until_idle(capd)
+    began, asked, for_flips, confirmed = time.monotonic(), capd.asked, capd.asked_for_flips, capd.confirmed
+    while capd.asked < asked + 6:
+        time.sleep(0.01)
+    assert capd.asked_for_flips - for_flips == 3
+    # The others compared all of it.
+    assert capd.confirmed - confirmed in (2, 3)
+    # A loaded machine makes them fewer.
+    assert 6 <= (time.monotonic() - began) * 2 + 1
+    segment = recorded(broker, fault_server, recording)
+    assert gaps(segment) == [] and len(pictures.decode(segment)) == 1
+
+
+@pytest.mark.parametrize("flips", [True, False])
+def test_a_change_on_an_idle_screen(capd, broker, fault_server, flips):
+    """It is seen by the next look if it came with a page flip, else by the one after; then all is as fast as before."""
+    capd.pictures[0] = picture()
+    recording = broker.record()
+    until_idle(capd)
+    asked = capd.asked
+    capd.pictures[0] = picture(50)
+    capd.identity += flips
+    while capd.asked < asked + (2 if flips else 3):
+        time.sleep(0.01)
+    for_flips, asked = capd.asked_for_flips, capd.asked
+    while capd.asked < asked + 20:
+        time.sleep(0.001)
+    assert capd.asked_for_flips - for_flips <= 1
+    segment = recorded(broker, fault_server, recording)
+    assert len(pictures.decode(segment)) == 2
+
+
+def test_a_screen_that_stays_off_costs_little(capd, broker, fault_server):
+    capd.pictures[0] = wire.OFF
+    recording = broker.record()
+    broker.stats(lambda s: s.reason == wire.OFF)
+    time.sleep(3)
+    began, asked = time.monotonic(), capd.asked
+    time.sleep(3)
+    assert capd.asked - asked <= (time.monotonic() - began) * 2 + 1
+    capd.pictures[0] = picture()
+    broker.stats(lambda s: s.frames >= 1)
+    segment = recorded(broker, fault_server, recording)
+    assert gaps(segment) == [(0, 2, 0, 0)]
+
+
+def test_a_capd_that_says_unasked_that_nothing_has_flipped(capd, broker):
+    capd.pictures[0] = wire.NO_FLIP
+    broker.record()
+    while capd.connections < 2:
+        time.sleep(0.01)
+
+
 def test_a_ceiling_slows_recording_down(capd, broker, fault_server, build, run_dir):
     """Noise, fifty times a second, under a low ceiling: the frames come late, and the segment says so."""
     rng = numpy.random.default_rng(1)
