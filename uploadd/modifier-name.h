@@ -10,7 +10,8 @@
 /* The fourcc, "?" for bytes that do not print. */
 void format_name(uint32_t format, char name[static 5]);
 
-/* "I915_FORMAT_MOD_Y_TILED_CCS", or the vendor and the number: "AMD modifier 0x200000018601b03". */
+/* "I915_FORMAT_MOD_Y_TILED_CCS", "AMD_FMT_MOD(GFX10_RBPLUS, 64K_R_X)" with what matters of its parameters,
+ * or the vendor and the number: "Vivante modifier 0x600000000000077". */
 void modifier_name(uint64_t modifier, char *name, size_t size);
 
-#define MODIFIER_NAME_MAX 48U
+#define MODIFIER_NAME_MAX 64U

@@ -125,7 +125,7 @@ def test_a_pointer_that_cannot_be_read(capd, broker):
     capd.pictures[0] = desk
     broker.record()
     stats = broker.stats(lambda s: s.frames > 0 and s.text)
-    assert b"AR24 with AMD modifier" in stats.text
+    assert b"AR24 with AMD_FMT_MOD(GFX10_RBPLUS, 64K_R_X)" in stats.text
 
 
 def test_what_capd_cannot_give_out_is_named(capd, broker):
