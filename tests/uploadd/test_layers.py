@@ -14,7 +14,7 @@ from system import pictures
 from . import wire
 from .dmabuf import DmaBuf
 from .peers import Broker, Capd, output
-from .test_uploadd import export, picture
+from .test_uploadd import export, picture, shown
 
 ANNA = wire.Session(wire.SESSION, 1, 1000, 0, b"4", b"seat0", b"anna")
 NOBODY = wire.Session(wire.SESSION)
@@ -47,14 +47,6 @@ def gaps(segment):
     """(display, reason, format, modifier) of each GAP_."""
     unpacked = [struct.unpack("<IIQIIQ", payload) for _, kind, payload in pictures.chunks(segment) if kind == "GAP_"]
     return [(display, reason, form, modifier) for display, reason, _, form, _, modifier in unpacked]
-
-
-def shown(capd):
-    """Waits until what capd shows now has surely been taken: the answers are read in their order."""
-    asked, end = capd.asked, time.monotonic() + 20
-    while capd.asked < asked + 3 * len(capd.outputs):
-        assert time.monotonic() < end, "uploadd asks for nothing"
-        time.sleep(0.01)
 
 
 def test_who_is_at_the_seat(capd, broker, fault_server, build, run_dir):

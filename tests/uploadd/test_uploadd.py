@@ -39,6 +39,14 @@ def one_segment(broker, capd):
     return recording, broker.ready()
 
 
+def shown(capd):
+    """Waits until what capd shows now has surely been taken: the answers are read in their order."""
+    asked, end = capd.asked, time.monotonic() + 20
+    while capd.asked < asked + 3 * len(capd.outputs):
+        assert time.monotonic() < end, "uploadd asks for nothing"
+        time.sleep(0.01)
+
+
 def export(build, path, *args):
     return subprocess.run([build / "cli" / "streamsight-export", *args, path], capture_output=True, check=False)
 
@@ -126,7 +134,7 @@ def test_segments_are_a_chain(capd, broker, fault_server):
     segments = []
     for i in range(3):
         capd.pictures[0] = picture(i)
-        broker.stats(lambda s, n=i: s.frames > 3 * n)
+        shown(capd)
         broker.flush()
         segments.append(broker.ready())
     assert [s.sequence for s in segments] == [0, 1, 2]
@@ -434,7 +442,7 @@ def test_nothing_is_dropped_in_an_outage(capd, broker, fault_server):
     segments = []
     for i in range(32):
         capd.pictures[0] = picture(i)
-        broker.stats(lambda s, n=i: s.frames > n)
+        shown(capd)
         broker.flush()
         segments.append(broker.ready())
     stats = broker.stats(lambda s: s.pending_segments == 32 and s.text)
