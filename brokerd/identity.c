@@ -2,12 +2,12 @@
 
 #include "identity.h"
 
-#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/pem.h>
 #include <string.h>
-#include <sys/stat.h>
+
+#include "state-file.h"
 
 #define KEY_FILE      "device.key"
 #define DEVICE_FILE   "device.json"
@@ -27,59 +27,6 @@ int identity_generate_key(EVP_PKEY **ret) {
         if (!key)
                 return -EIO;
         *ret = key;
-        return 0;
-}
-
-static int write_durably(const char *directory, const char *name, const void *data, size_t size) {
-        _cleanup_close_ int dir_fd = -1, fd = -1;
-        _cleanup_free_ char *temporary = NULL;
-        int r = 0;
-
-        dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (dir_fd < 0)
-                return -errno;
-        if (asprintf(&temporary, ".%s.new", name) < 0)
-                return -ENOMEM;
-        if (unlinkat(dir_fd, temporary, 0) < 0 && errno != ENOENT)
-                return -errno;
-        fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (fd < 0)
-                return -errno;
-
-        ssize_t n = write(fd, data, size);
-        if (n < 0 || fsync(fd) < 0)
-                r = -errno;
-        else if ((size_t) n != size)
-                r = -ENOSPC;
-        else if (renameat(dir_fd, temporary, dir_fd, name) < 0 || fsync(dir_fd) < 0)
-                r = -errno;
-        if (r < 0)
-                (void) unlinkat(dir_fd, temporary, 0);
-        return r;
-}
-
-/* A file of our own that nobody else may read, into buffer. 0 with *ret_size, or a negative errno. */
-static int read_private(const char *directory, const char *name, uint8_t *buffer, size_t *ret_size) {
-        _cleanup_free_ char *path = NULL;
-        _cleanup_close_ int fd = -1;
-        struct stat st;
-
-        if (asprintf(&path, "%s/%s", directory, name) < 0)
-                return -ENOMEM;
-        fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        if (fd < 0)
-                return -errno;
-        if (fstat(fd, &st) < 0)
-                return -errno;
-        if (!S_ISREG(st.st_mode) || st.st_size > FILE_SIZE_MAX)
-                return -EBADMSG;
-        if ((st.st_mode & 0077) != 0 || st.st_uid != geteuid())
-                return -EPERM;
-
-        ssize_t n = read(fd, buffer, FILE_SIZE_MAX);
-        if (n < 0)
-                return -errno;
-        *ret_size = (size_t) n;
         return 0;
 }
 
@@ -104,7 +51,7 @@ int identity_load_key(const char *directory, EVP_PKEY **ret) {
 
         if (!pem)
                 return -ENOMEM;
-        r = read_private(directory, KEY_FILE, pem, &size);
+        r = state_file_read(directory, KEY_FILE, pem, FILE_SIZE_MAX, &size);
         if (r >= 0)
                 r = key_from_pem(pem, size, ret);
         OPENSSL_secure_clear_free(pem, FILE_SIZE_MAX);
@@ -112,10 +59,7 @@ int identity_load_key(const char *directory, EVP_PKEY **ret) {
 }
 
 void identity_forget_key(const char *directory) {
-        _cleanup_free_ char *path = NULL;
-
-        if (asprintf(&path, "%s/" KEY_FILE, directory) >= 0)
-                (void) unlink(path);
+        (void) state_file_forget(directory, KEY_FILE);
 }
 
 int identity_load(const char *directory, Identity *ret) {
@@ -126,7 +70,7 @@ int identity_load(const char *directory, Identity *ret) {
         size_t size;
         int r;
 
-        r = read_private(directory, DEVICE_FILE, text, &size);
+        r = state_file_read(directory, DEVICE_FILE, text, sizeof(text), &size);
         if (r == -ENOENT)
                 return 0;
         if (r < 0)
@@ -165,7 +109,7 @@ int identity_store_key(const char *directory, EVP_PKEY *key) {
         if (PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
                 return -EIO;
         long size = BIO_get_mem_data(bio, &pem);
-        r = write_durably(directory, KEY_FILE, pem, (size_t) size);
+        r = state_file_write(directory, KEY_FILE, pem, (size_t) size);
         OPENSSL_cleanse(pem, (size_t) size);
         return r;
 }
@@ -177,7 +121,7 @@ int identity_store(const char *directory, const char *device_id, const char *com
 
         if (!text)
                 return -ENOMEM;
-        return write_durably(directory, DEVICE_FILE, text, strlen(text));
+        return state_file_write(directory, DEVICE_FILE, text, strlen(text));
 }
 
 void identity_done(Identity *identity) {

@@ -8,6 +8,7 @@
 #include "backoff.h"
 #include "clock.h"
 #include "log.h"
+#include "state-file.h"
 #include "statement.h"
 #include "uploadd.h"
 #include "uploads.h"
@@ -16,6 +17,8 @@
 #define RETRY_MOST     UINT64_C(60000000)
 #define OUTPUTS_WAIT   UINT64_C(5000000) /* how long a recording waits to be told with its outputs */
 #define RECORDINGS_MAX 256U
+#define STATE_FILE     "recordings.json"
+#define STATE_SIZE_MAX 65536U
 
 typedef struct Recording {
         LIST_ENTRY(Recording) list;
@@ -50,6 +53,38 @@ static Recording *recording_free(Recording *recording) {
         api_call_free(recording->call);
         free(recording);
         return NULL;
+}
+
+/* What is not finished, so that the next start can finish it, should uploadd be gone by then as well. Which
+ * boot and which uploadd it is says that. */
+static void recordings_save(Recordings *recordings) {
+        const Broker *broker = recordings->broker;
+        char boot_text[SD_ID128_STRING_MAX];
+        _cleanup_free_ char *text = NULL;
+        const Recording *recording;
+        sd_id128_t boot;
+        int r;
+
+        r = sd_id128_get_boot(&boot);
+        if (r >= 0) {
+                json_auto_t *list = json_array();
+
+                LIST_FOREACH(recording, &recordings->list, list)
+                json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I, s:I}", "id", recording->id_text,
+                                                      "reason", recording->reason, "started",
+                                                      (json_int_t) recording->started, "ended",
+                                                      (json_int_t) recording->ended, "completed",
+                                                      (json_int_t) recording->n_completed));
+                json_auto_t *json = json_pack("{s:s, s:I, s:O}", "boot", sd_id128_to_string(boot, boot_text),
+                                              "uploadd", (json_int_t) uploadd_pid(broker->uploadd),
+                                              "recordings", list);
+                text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
+                r = text ? state_file_write(broker->settings.state_directory, STATE_FILE, text, strlen(text))
+                         : -ENOMEM;
+        }
+        if (r < 0)
+                log_warning_errno(r, "Cannot keep account of the recordings in %s: %m",
+                                  broker->settings.state_directory);
 }
 
 static Recording *recordings_find(Recordings *recordings, sd_id128_t id) {
@@ -143,7 +178,9 @@ static void recording_on_finished(ApiCall *call, const ApiAnswer *answer, void *
                 else
                         log_info("Recording %s is complete: %u segments.", recording->id_text,
                                  recording->n_segments);
+                Recordings *recordings = recording->recordings;
                 recording_free(recording);
+                recordings_save(recordings);
         }
         api_call_free(call);
 }
@@ -229,12 +266,17 @@ static void recording_step(Recording *recording) {
 
 int recordings_begin(Recordings *recordings, sd_id128_t id, uint64_t started, const char *reason) {
         Recording *recording;
+        int r;
 
-        return recording_new(&recording, recordings, id, started, reason);
+        r = recording_new(&recording, recordings, id, started, reason);
+        if (r >= 0)
+                recordings_save(recordings);
+        return r;
 }
 
 void recordings_void(Recordings *recordings, sd_id128_t id) {
         (void) recording_free(recordings_find(recordings, id));
+        recordings_save(recordings);
 }
 
 void recordings_outputs_known(Recordings *recordings) {
@@ -279,7 +321,7 @@ void recordings_abandon(Recordings *recordings) {
         LIST_FOREACH(recording, &recordings->list, list) {
                 if (recording->finished)
                         continue;
-                log_warning("Recording %s ends with the %u segments that have arrived: uploadd was restarted.",
+                log_warning("Recording %s ends with the %u segments that have arrived: uploadd has lost the rest.",
                             recording->id_text, recording->n_completed);
                 recording->finished = true;
                 recording->n_segments = recording->n_completed;
@@ -326,6 +368,68 @@ void recordings_completed(Recordings *recordings, sd_id128_t id, uint32_t sequen
                 recording->n_completed = sequence + 1;
         if (ended > recording->ended)
                 recording->ended = ended;
+        recordings_save(recordings);
+}
+
+/* reason as this process writes it. */
+static const char *known_reason(const char *reason) {
+        return reason && strcmp(reason, "manual") == 0 ? "manual" : "policy";
+}
+
+static int recordings_load_one(Recordings *recordings, const json_t *json) {
+        const char *text = json_string_value(json_object_get(json, "id"));
+        json_int_t started = json_integer_value(json_object_get(json, "started"));
+        json_int_t ended = json_integer_value(json_object_get(json, "ended"));
+        json_int_t completed = json_integer_value(json_object_get(json, "completed"));
+        Recording *recording;
+        sd_id128_t id;
+        int r;
+
+        if (!text || sd_id128_from_string(text, &id) < 0 || recordings_find(recordings, id) ||
+            started <= 0 || ended < started || completed < 0 || completed > INT32_MAX)
+                return -EBADMSG;
+        r = recording_new(&recording, recordings, id, (uint64_t) started,
+                          known_reason(json_string_value(json_object_get(json, "reason"))));
+        if (r < 0)
+                return r;
+        recording->ended = (uint64_t) ended;
+        recording->n_completed = (uint32_t) completed;
+        return 0;
+}
+
+int recordings_load(Recordings *recordings, pid_t *ret_uploadd) {
+        const char *directory = recordings->broker->settings.state_directory, *boot_text;
+        _cleanup_free_ char *text = malloc(STATE_SIZE_MAX);
+        json_auto_t *json = NULL;
+        sd_id128_t boot, before;
+        json_t *item;
+        size_t size, i;
+        int r;
+
+        if (!text)
+                return -ENOMEM;
+        r = sd_id128_get_boot(&boot);
+        if (r >= 0)
+                r = state_file_read(directory, STATE_FILE, text, STATE_SIZE_MAX, &size);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        json = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+        boot_text = json_string_value(json_object_get(json, "boot"));
+        if (!boot_text || sd_id128_from_string(boot_text, &before) < 0)
+                return -EBADMSG;
+        if (!identity_enrolled(&recordings->broker->identity))
+                return 0;
+        json_array_foreach (json_object_get(json, "recordings"), i, item) {
+                r = recordings_load_one(recordings, item);
+                if (r < 0)
+                        return r;
+        }
+        json_int_t pid = json_integer_value(json_object_get(json, "uploadd"));
+        if (!sd_id128_equal(boot, before))
+                recordings_abandon(recordings);
+        else if (pid > 0 && pid <= INT32_MAX)
+                *ret_uploadd = (pid_t) pid;
+        return 0;
 }
 
 int recordings_new(Recordings **ret, Broker *broker) {

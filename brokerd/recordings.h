@@ -10,6 +10,10 @@
 int recordings_new(Recordings **ret, Broker *broker);
 Recordings *recordings_free(Recordings *recordings);
 
+/* What an earlier life of this process has not seen the end of. Of an earlier boot, it ends as interrupted;
+ * else *ret_uploadd is the uploadd that holds it. -EBADMSG: the file is damaged. */
+int recordings_load(Recordings *recordings, pid_t *ret_uploadd);
+
 int recordings_begin(Recordings *recordings, sd_id128_t id, uint64_t started, const char *reason);
 /* It did not begin after all. */
 void recordings_void(Recordings *recordings, sd_id128_t id);

@@ -222,6 +222,10 @@ int uploadd_send_stop(Uploadd *uploadd, sd_id128_t recording) {
         return uploadd_send(uploadd, &stop, sizeof(stop));
 }
 
+pid_t uploadd_pid(const Uploadd *uploadd) {
+        return uploadd->pid;
+}
+
 int uploadd_send_hold(Uploadd *uploadd, enum wire_hold hold) {
         const struct wire_broker_hold message = { .type = WIRE_BROKER_HOLD, .hold = hold };
 
@@ -271,6 +275,11 @@ int uploadd_new(Uploadd **ret, Broker *broker) {
                 uploadd_free(uploadd);
                 return r;
         }
+        r = recordings_load(broker->recordings, &uploadd->pid);
+        if (r < 0)
+                log_warning_errno(r,
+                                  "What was not finished cannot be read in %s, and is not finished now: %m",
+                                  broker->settings.state_directory);
         *ret = uploadd;
         return 0;
 }

@@ -173,9 +173,9 @@ class Agent:
         assert done.returncode == 0, done.stderr
         return done.stdout.split()[-1].rstrip(".")
 
-    def uploadd(self):
-        """Connects in uploadd's place."""
-        return wire.Peer.connect(self.broker_path)
+    def uploadd(self, another=False):
+        """Connects in uploadd's place; another: as another process of it."""
+        return wire.Peer.connect(self.broker_path, another)
 
     def capd(self, timeout=20):
         """Accepts brokerd's connection in capd's place."""

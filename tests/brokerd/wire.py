@@ -1,5 +1,6 @@
 """common/wire.h in Python, as far as brokerd speaks it: what a peer would send and what it receives."""
 
+import os
 import socket
 import struct
 import time
@@ -83,9 +84,17 @@ class Peer:
         assert self.receive().kind == HELLO
 
     @classmethod
-    def connect(cls, path):
+    def connect(cls, path, another=False):
+        """another: as a process of its own, which is what SO_PEERCRED shows."""
         connected = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        connected.connect(str(path))
+        if another:
+            child = os.fork()
+            if child == 0:
+                connected.connect(str(path))
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+        else:
+            connected.connect(str(path))
         return cls(connected)
 
     def send(self, kind, **values):

@@ -1,0 +1,74 @@
+"""Recordings whose end nobody has seen are finished by the next brokerd."""
+
+import json
+
+import pytest
+
+from . import wire
+from .test_control_plane import Segment, begin, text, viewer  # noqa: F401 (a fixture)
+
+
+def listed(viewer, recording):  # noqa: F811
+    found, = (item for item in viewer("/v1/recordings")["recordings"] if item["id"] == text(recording))
+    return found
+
+
+def interrupted(enrolled, stack):
+    """One segment has arrived, and another is lost with both processes."""
+    uploadd, _, record = begin(enrolled)
+    first = Segment(record.recording, 0, b"first" * 100)
+    first.announce(uploadd)
+    first.upload(uploadd, stack.ca)
+    uploadd.expect(wire.RELEASE)
+    Segment(record.recording, 1, b"lost" * 100, first).announce(uploadd)
+    uploadd.expect(wire.UPLOAD)
+    enrolled.kill()
+    uploadd.close()
+    return record.recording
+
+
+def test_both_processes_are_gone(enrolled, stack, viewer):  # noqa: F811
+    recording = interrupted(enrolled, stack)
+    enrolled.run()
+    uploadd = enrolled.uploadd(another=True)
+    again = uploadd.expect(wire.RECORD).recording
+    enrolled.wait_log(f"Recording {text(recording)} is complete: 1 segments")
+    found = listed(viewer, recording)
+    assert (found["state"], found["segments"]) == ("finished", 1)
+    kept, = json.loads((enrolled.state / "recordings.json").read_text())["recordings"]
+    assert kept["id"] == text(again)
+
+
+def test_power_was_lost(enrolled, stack, viewer):  # noqa: F811
+    """Another boot: no uploadd needs to come."""
+    recording = interrupted(enrolled, stack)
+    path = enrolled.state / "recordings.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"boot": "0" * 31 + "1"}))
+    enrolled.run()
+    enrolled.wait_log(f"Recording {text(recording)} is complete: 1 segments")
+    assert listed(viewer, recording)["state"] == "finished"
+    assert json.loads(path.read_text())["recordings"] == []
+
+
+def test_uploadd_alone_was_kept(enrolled, stack, viewer):  # noqa: F811
+    """The same process still holds what is missing."""
+    recording = interrupted(enrolled, stack)
+    enrolled.run()
+    uploadd = enrolled.uploadd()
+    uploadd.expect(wire.RECORD)
+    assert listed(viewer, recording)["state"] != "finished"
+    segment = Segment(recording, 1, b"lost" * 100, Segment(recording, 0, b"first" * 100))
+    segment.announce(uploadd)
+    segment.upload(uploadd, stack.ca)
+    assert uploadd.expect(wire.RELEASE).sequence == 1
+    uploadd.send(wire.FINISHED, recording=recording, n_segments=2)
+    enrolled.wait_log(f"Recording {text(recording)} is complete: 2 segments")
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "{\"boot\": 1}", "x" * 70000])
+def test_a_damaged_file_stops_nothing(lone, damage):
+    path = lone.state / "recordings.json"
+    path.write_text(damage)
+    path.chmod(0o600)
+    lone.run()
+    assert "is not finished now" in lone.log()
