@@ -20,8 +20,10 @@ MotionVote *motion_vote_free(MotionVote *vote);
 DEFINE_CLEANUP(MotionVote *, motion_vote_freep, motion_vote_free)
 
 /* The displacements that most of the samples among changed tiles agree on, best first; at most
- * MOTION_SHIFTS_MAX. The first looks up and down, the second sideways. */
+ * MOTION_SHIFTS_MAX. The first looks up and down, the second sideways, the third everywhere. */
 uint32_t motion_vote_vertical(MotionVote *vote, const Picture *before, const Picture *now,
                               const uint8_t *changed, MotionShift *ret);
 uint32_t motion_vote_horizontal(MotionVote *vote, const Picture *before, const Picture *now,
                                 const uint8_t *changed, MotionShift *ret);
+uint32_t motion_vote_anywhere(MotionVote *vote, const Picture *before, const Picture *now,
+                              const uint8_t *changed, MotionShift *ret);

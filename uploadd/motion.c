@@ -6,7 +6,10 @@
 
 #include "motion-vote.h"
 
-#define CHANGED_MIN 8U /* tiles; fewer are cheaper sent than searched for */
+#define CHANGED_MIN 8U  /* tiles; fewer are cheaper sent than searched for */
+#define MANY_MIN    64U /* for them it is worth looking everywhere; … */
+#define VAIN_MAX    3U  /* … not each time if nothing was found so often, as in a film */
+#define VAIN_STEP   4U
 #define MATCHES_MIN 4U /* changed tiles that a displacement must have to do with */
 #define ROWS_MIN    4U /* of a rectangle */
 #define PROBES      200U
@@ -26,6 +29,7 @@ struct Motion {
         uint8_t *saved;          /* changed, to go back to */
         Interval *column, *next; /* of one column of tiles each */
         uint32_t n_moves;
+        uint32_t vain;  /* frames with many changes since a search everywhere found something */
         uint64_t moved; /* pixels, of all moves */
         SegmentMove *moves;
         MotionShift shift; /* the displacement at hand */
@@ -424,6 +428,18 @@ static void try_shifts(Motion *motion, const MotionShift *shifts, uint32_t n_shi
         }
 }
 
+static void search_everywhere(Motion *motion) {
+        MotionShift shifts[MOTION_SHIFTS_MAX];
+        uint32_t n, n_moves = motion->n_moves;
+
+        if (motion->vain++ >= VAIN_MAX && motion->vain % VAIN_STEP != 0)
+                return;
+        n = motion_vote_anywhere(motion->vote, motion->before, motion->now, motion->changed, shifts);
+        try_shifts(motion, shifts, n);
+        if (motion->n_moves > n_moves)
+                motion->vain = 0;
+}
+
 uint32_t motion_find(Motion *motion, const Picture *before, const Picture *now, uint8_t *changed,
                      SegmentMove *ret_moves) {
         MotionShift shifts[MOTION_SHIFTS_MAX];
@@ -444,5 +460,7 @@ uint32_t motion_find(Motion *motion, const Picture *before, const Picture *now, 
                 return motion->n_moves;
         n = motion_vote_horizontal(motion->vote, before, now, changed, shifts);
         try_shifts(motion, shifts, n);
+        if (count_changed(motion) >= MANY_MIN)
+                search_everywhere(motion);
         return motion->n_moves;
 }

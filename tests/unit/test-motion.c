@@ -133,6 +133,37 @@ static void test_scrolled_window(void **state) {
         }
 }
 
+/* A window that is dragged across the picture: its pixels, from wherever it was; and below it, what was
+ * hidden. */
+static void test_dragged_window(void **state) {
+        static const int drags[][2] = { { 64, 8 }, { -33, 21 }, { 5, -90 }, { -200, -1 }, { 130, 77 } };
+        const uint32_t x = 260, y = 120, width = 500, height = 280;
+        (void) state;
+
+        for (size_t i = 0; i < ELEMENTSOF(drags); i++) {
+                uint32_t before, to_x = (uint32_t) ((int) x + drags[i][0]),
+                                 to_y = (uint32_t) ((int) y + drags[i][1]);
+                Scene scene;
+                scene_init(&scene, 1000, 500);
+                for (uint32_t row = 0; row < height; row++)
+                        for (uint32_t column = 0; column < width; column++)
+                                scene.now.pixels[(y + row) * scene.now.stride + x + column] =
+                                                (uint32_t) rand() & 0xffffff;
+                for (uint32_t row = 0; row < height; row++)
+                        memcpy(scene.now.pixels + (to_y + row) * scene.now.stride + to_x,
+                               scene.before.pixels + (y + row) * scene.before.stride + x,
+                               width * sizeof(uint32_t));
+                uint32_t left = search(&scene, &before);
+                /* Where it was and is no longer, in whole tiles, and those that its edges cut. */
+                uint32_t dx = (uint32_t) abs(drags[i][0]), dy = (uint32_t) abs(drags[i][1]);
+                uint32_t uncovered = (dx / 64 + 2) * (height / 8 + 2) + (width / 64 + 2) * (dy / 8 + 2);
+                if (scene.n_moves == 0 || left > uncovered)
+                        fail_msg("%i, %i: %u of %u tiles are left, %u were expected at most", drags[i][0],
+                                 drags[i][1], left, before, uncovered);
+                scene_done(&scene);
+        }
+}
+
 static void test_two_windows(void **state) {
         uint32_t before;
         Scene scene;
@@ -200,9 +231,10 @@ static void test_always_exact(void **state) {
                 for (unsigned i = 0; i < 1 + round % 3; i++) {
                         uint32_t x = (uint32_t) rand() % (width / 2), y = (uint32_t) rand() % (height / 2);
                         bool sideways = rand() % 3 == 0;
+                        bool both = rand() % 3 == 0;
                         scroll(&scene, x, y, 1 + (uint32_t) rand() % (width - x),
-                               1 + (uint32_t) rand() % (height - y), sideways ? rand() % 80 - 40 : 0,
-                               sideways ? 0 : rand() % 80 - 40);
+                               1 + (uint32_t) rand() % (height - y), sideways || both ? rand() % 80 - 40 : 0,
+                               sideways && !both ? 0 : rand() % 80 - 40);
                 }
                 for (unsigned i = (unsigned) rand() % 30; i > 0; i--)
                         scene.now.pixels[(uint32_t) rand() % height * scene.now.stride +
@@ -214,9 +246,9 @@ static void test_always_exact(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_scrolled_window),  cmocka_unit_test(test_two_windows),
-                cmocka_unit_test(test_nothing_in_noise), cmocka_unit_test(test_after_vain_displacements),
-                cmocka_unit_test(test_always_exact),
+                cmocka_unit_test(test_scrolled_window),          cmocka_unit_test(test_two_windows),
+                cmocka_unit_test(test_dragged_window),           cmocka_unit_test(test_nothing_in_noise),
+                cmocka_unit_test(test_after_vain_displacements), cmocka_unit_test(test_always_exact),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
