@@ -16,9 +16,10 @@
 typedef struct EncoderOutput {
         Picture now, before;
         bool has_before;
-        uint8_t *changed;  /* a byte a tile: now differs from before */
-        uint8_t *left;     /* likewise, to be sent as tiles */
-        uint32_t *staging; /* for picture_update() */
+        uint32_t n_changed; /* tiles, of changed */
+        uint8_t *changed;   /* a byte a tile: now differs from before */
+        uint8_t *left;      /* likewise, to be sent as tiles */
+        uint32_t *staging;  /* for picture_update() */
         Motion *motion;
         Refine *refine;
         TileDictionary *dictionary;
@@ -162,10 +163,10 @@ bool encoder_draw(Encoder *encoder, uint32_t output, const PicturePlane *plane) 
         EncoderOutput *o = &encoder->outputs[output];
         uint64_t start = thread_time();
 
-        uint32_t n = picture_update(&o->now, &o->before, plane, o->has_before ? o->changed : NULL,
-                                    o->changed, o->staging);
+        o->n_changed = picture_update(&o->now, &o->before, plane, o->has_before ? o->changed : NULL,
+                                      o->changed, o->staging);
         o->draw_time = thread_time() - start;
-        return n > 0;
+        return o->n_changed > 0;
 }
 
 /* How many of the runs make up one batch of at most SEGMENT_TILES_MAX tiles. The last of them is cut in two
@@ -319,6 +320,13 @@ int encoder_encode(Encoder *encoder, uint32_t output, bool key, bool *ret_key, E
         else
                 tile_dictionary_revert(o->dictionary, o->n_kept);
 
+        /* Most frames. */
+        if (!key && o->n_changed == 0 && !refine_any(o->refine)) {
+                refine_begin(o->refine, NULL, 0, o->changed, o->left);
+                *ret_key = false;
+                *ret = frame;
+                return 0;
+        }
         r = encode_moves(encoder, o, key, &frame);
         moved = thread_time();
         if (r < 0)

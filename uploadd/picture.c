@@ -67,16 +67,31 @@ static void stage_row(const Band *band, uint32_t y, uint32_t *row) {
                 band->loops->copy(row + plane->x, from, plane->width);
 }
 
-static bool in_place(const Band *band) {
+/* It is all of the picture, pixel for pixel. */
+static bool is_whole(const Band *band) {
         const PicturePlane *plane = band->plane;
-        return !plane->compose && !plane->swap && !plane->write_combined &&
-               plane->width == band->now->width && plane->height == band->now->height;
+        return !plane->compose && !plane->swap && plane->width == band->now->width &&
+               plane->height == band->now->height;
+}
+
+static bool in_place(const Band *band) {
+        return is_whole(band) && !band->plane->write_combined;
+}
+
+/* Without staging what is as before. */
+static bool in_one_pass(const Band *band) {
+        const PicturePlane *plane = band->plane;
+        return is_whole(band) && plane->write_combined &&
+               ((uintptr_t) plane->pixels | plane->pitch) % PIXELS_ALIGNMENT == 0;
+}
+
+static uint32_t rows_of_band(const Band *band, uint32_t top) {
+        uint32_t left = band->now->height - top;
+        return left < SEGMENT_TILE_HEIGHT ? left : SEGMENT_TILE_HEIGHT;
 }
 
 static void find_rows(Band *band, uint32_t top) {
-        uint32_t left = band->now->height - top;
-
-        band->n_rows = left < SEGMENT_TILE_HEIGHT ? left : SEGMENT_TILE_HEIGHT;
+        band->n_rows = rows_of_band(band, top);
         if (band->plane->compose)
                 band->plane->compose(band->plane->composition, top, band->n_rows, band->staging,
                                      band->now->stride);
@@ -131,10 +146,62 @@ static void copy_stale(const Band *band, uint32_t tile) {
                        SEGMENT_TILE_WIDTH * sizeof(uint32_t));
 }
 
+/* Where rows of a tile differ, they are in now already: the others are added. */
+static void complete_tile(const Band *band, uint32_t tile, uint8_t differs) {
+        size_t stride = band->now->stride, size = SEGMENT_TILE_WIDTH * sizeof(uint32_t);
+        uint32_t *to = picture_tile(band->now, tile);
+        const uint32_t *from = picture_tile(band->before, tile);
+
+        for (uint32_t i = 0; i < SEGMENT_TILE_HEIGHT; i++)
+                if (i >= band->n_rows)
+                        memcpy(to + i * stride, to + (band->n_rows - 1) * stride, size);
+                else if (!(differs & 1U << i))
+                        memcpy(to + i * stride, from + i * stride, size);
+}
+
+/* One row up to the picture's right edge, and what hangs over it. */
+static void update_row(const Band *band, uint32_t y, uint8_t bit, uint8_t *differs) {
+        const uint32_t *from = (const void *) (band->plane->pixels + y * band->plane->pitch);
+        uint32_t width = band->now->width, whole = width / SEGMENT_TILE_WIDTH,
+                 at = whole * SEGMENT_TILE_WIDTH;
+        const uint32_t *before = band->before->pixels + y * band->before->stride;
+        uint32_t *now = band->now->pixels + y * band->now->stride;
+        _Alignas(PIXELS_ALIGNMENT) uint32_t edge[SEGMENT_TILE_WIDTH];
+
+        band->loops->update(from, before, now, whole, bit, differs);
+        if (at == width)
+                return;
+        band->loops->load(edge, from + at, (width - at) * sizeof(uint32_t));
+        for (uint32_t i = width - at; i < SEGMENT_TILE_WIDTH; i++)
+                edge[i] = edge[width - at - 1];
+        band->loops->update(edge, before + at, now + at, 1, bit, differs + whole);
+}
+
+static uint32_t update_band_in_one_pass(Band *band, uint32_t y, const uint8_t *stale, uint8_t *changed) {
+        uint32_t across = band->now->tiles_across, top = y * SEGMENT_TILE_HEIGHT, n = 0;
+        uint8_t differs[SEGMENT_SIDE_MAX / SEGMENT_TILE_WIDTH];
+
+        memset(differs, 0, across);
+        band->n_rows = rows_of_band(band, top);
+        for (uint32_t i = 0; i < band->n_rows; i++)
+                update_row(band, top + i, (uint8_t) (1U << i), differs);
+        for (uint32_t x = 0; x < across; x++) {
+                if (differs[x])
+                        complete_tile(band, y * across + x, differs[x]);
+                else if (stale[x])
+                        copy_stale(band, y * across + x);
+                changed[x] = differs[x] != 0;
+                n += changed[x];
+        }
+        return n;
+}
+
 static uint32_t update_band(Band *band, uint32_t y, const uint8_t *stale, uint8_t *changed) {
         uint32_t across = band->now->tiles_across, top = y * SEGMENT_TILE_HEIGHT, n = 0;
         uint8_t differs[SEGMENT_SIDE_MAX / SEGMENT_TILE_WIDTH];
 
+        if (stale && in_one_pass(band))
+                return update_band_in_one_pass(band, y, stale, changed);
         find_rows(band, top);
         memset(differs, stale ? 0 : 1, across);
         if (stale)

@@ -45,7 +45,21 @@ static void load_portable(void *to, const void *from, size_t size) {
         memcpy(to, from, size);
 }
 
-static const PixelLoops portable = { compare_portable, copy_portable, copy_swapped_portable, load_portable };
+static void update_portable(const uint32_t *from, const uint32_t *before, uint32_t *now, size_t n,
+                            uint8_t bit, uint8_t *differs) {
+        for (size_t tile = 0; tile < n; tile++) {
+                size_t at = tile * SEGMENT_TILE_WIDTH;
+                uint8_t other = 0;
+                compare(from + at, before + at, 1, &other);
+                if (other == 0)
+                        continue;
+                copy(now + at, from + at, SEGMENT_TILE_WIDTH);
+                differs[tile] |= bit;
+        }
+}
+
+static const PixelLoops portable = { compare_portable, copy_portable, copy_swapped_portable, load_portable,
+                                     update_portable };
 
 const PixelLoops *pixel_loops_portable(void) {
         return &portable;
@@ -72,7 +86,28 @@ SSE41 static void load_sse41(void *to, const void *from, size_t size) {
         memcpy(out, in, size);
 }
 
-static const PixelLoops sse41 = { compare_portable, copy_portable, copy_swapped_portable, load_sse41 };
+SSE41 static void update_sse41(const uint32_t *from, const uint32_t *before, uint32_t *now, size_t n,
+                               uint8_t bit, uint8_t *differs) {
+        enum { LANES = SEGMENT_TILE_WIDTH * sizeof(uint32_t) / sizeof(__m128i) };
+        const __m128i mask = _mm_set1_epi32(PIXEL_MASK), *in = (const __m128i *) from,
+                      *old = (const __m128i *) before;
+        __m128i row[LANES];
+
+        for (size_t tile = 0; tile < n; tile++, in += LANES, old += LANES) {
+                __m128i other = _mm_setzero_si128();
+                for (size_t i = 0; i < LANES; i++) {
+                        row[i] = _mm_and_si128(_mm_stream_load_si128((__m128i *) (in + i)), mask);
+                        other = _mm_or_si128(other, _mm_xor_si128(row[i], _mm_loadu_si128(old + i)));
+                }
+                if (_mm_testz_si128(other, other))
+                        continue;
+                memcpy(now + tile * SEGMENT_TILE_WIDTH, row, sizeof(row));
+                differs[tile] |= bit;
+        }
+}
+
+static const PixelLoops sse41 = { compare_portable, copy_portable, copy_swapped_portable, load_sse41,
+                                  update_sse41 };
 
 const PixelLoops *pixel_loops_sse41(void) {
         return __builtin_cpu_supports("sse4.1") ? &sse41 : &portable;
@@ -105,7 +140,28 @@ AVX2 static void load_avx2(void *to, const void *from, size_t size) {
         memcpy(out, in, size);
 }
 
-static const PixelLoops avx2 = { compare_avx2, copy_avx2, copy_swapped_avx2, load_avx2 };
+AVX2 static void update_avx2(const uint32_t *from, const uint32_t *before, uint32_t *now, size_t n,
+                             uint8_t bit, uint8_t *differs) {
+        enum { LANES = SEGMENT_TILE_WIDTH * sizeof(uint32_t) / sizeof(__m256i) };
+        const __m256i mask = _mm256_set1_epi32(PIXEL_MASK), *in = (const __m256i *) from,
+                      *old = (const __m256i *) before;
+        __m256i row[LANES];
+
+        for (size_t tile = 0; tile < n; tile++, in += LANES, old += LANES) {
+                __m256i other = _mm256_setzero_si256();
+                for (size_t i = 0; i < LANES; i++) {
+                        row[i] = _mm256_and_si256(_mm256_stream_load_si256(in + i), mask);
+                        other = _mm256_or_si256(other,
+                                                _mm256_xor_si256(row[i], _mm256_loadu_si256(old + i)));
+                }
+                if (_mm256_testz_si256(other, other))
+                        continue;
+                memcpy(now + tile * SEGMENT_TILE_WIDTH, row, sizeof(row));
+                differs[tile] |= bit;
+        }
+}
+
+static const PixelLoops avx2 = { compare_avx2, copy_avx2, copy_swapped_avx2, load_avx2, update_avx2 };
 
 const PixelLoops *pixel_loops(void) {
         return __builtin_cpu_supports("avx2") ? &avx2 : pixel_loops_sse41();

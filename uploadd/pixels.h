@@ -9,6 +9,8 @@
 
 #define PIXEL_MASK 0x00ffffffU /* the unused byte may hold anything, also something else each time */
 
+#define PIXELS_ALIGNMENT 32U
+
 typedef struct PixelLoops {
         /* Compares rows of n tiles' width, but for the unused byte; sets changed[i] where tile i differs,
          * and leaves alone where it is set already. */
@@ -20,6 +22,11 @@ typedef struct PixelLoops {
         /* Copies bytes from write-combined memory: MOVNTDQA reads a whole line at once where an ordinary
          * load reads uncached (Intel SDM vol. 1, 12.10.3). */
         void (*load)(void *to, const void *from, size_t size);
+        /* Reads n tiles' width of a row of such memory, once: where it differs from before, but for the
+         * unused byte, it is copied to now with that byte zero, and bit is set in differs[i]. from is
+         * aligned to PIXELS_ALIGNMENT. */
+        void (*update)(const uint32_t *from, const uint32_t *before, uint32_t *now, size_t n, uint8_t bit,
+                       uint8_t *differs);
 } PixelLoops;
 
 /* The best ones for this processor. */

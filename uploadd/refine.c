@@ -91,6 +91,10 @@ void refine_begin(Refine *refine, const SegmentMove *moves, uint32_t n_moves, co
                         left[tile] = 1;
 }
 
+bool refine_any(const Refine *refine) {
+        return refine->n_coarse > 0;
+}
+
 bool refine_fast(const Refine *refine, uint32_t tile) {
         return refine->speed[tile] >= FAST_MIN;
 }

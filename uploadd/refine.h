@@ -19,6 +19,9 @@ DEFINE_CLEANUP(Refine *, refine_freep, refine_free)
 void refine_begin(Refine *refine, const SegmentMove *moves, uint32_t n_moves, const uint8_t *changed,
                   uint8_t *left);
 
+/* Whether any tile is shown coarsely. */
+bool refine_any(const Refine *refine);
+
 /* Whether a tile has changed in most of the last frames. */
 bool refine_fast(const Refine *refine, uint32_t tile);
 

@@ -8,6 +8,36 @@
 #include "pixels.h"
 #include "tile-dictionary.h"
 
+/* Random rows, most of whose tiles are as before but for the unused byte. */
+static void update_agrees(const PixelLoops *loops, const PixelLoops *portable) {
+        enum { TILES = 9, SIZE = TILES * SEGMENT_TILE_WIDTH };
+        static _Alignas(PIXELS_ALIGNMENT) uint32_t from[SIZE];
+        static uint32_t before[SIZE], now[SIZE], other[SIZE];
+        uint8_t differs[TILES] = { 1 }, wanted[TILES] = { 1 };
+        uint32_t tiles = (uint32_t) rand() % (TILES + 1);
+
+        for (size_t i = 0; i < SIZE; i++) {
+                from[i] = (uint32_t) rand();
+                before[i] = from[i] & PIXEL_MASK;
+                now[i] = other[i] = 0x12345678;
+        }
+        for (int i = rand() % 5; i > 0; i--)
+                before[rand() % SIZE] ^= 1U << rand() % 24;
+        loops->update(from, before, now, tiles, 4, differs);
+        portable->update(from, before, other, tiles, 4, wanted);
+        assert_memory_equal(now, other, sizeof(now));
+        assert_memory_equal(differs, wanted, sizeof(differs));
+        for (uint32_t i = 0; i < SIZE; i++) {
+                uint32_t tile = i / SEGMENT_TILE_WIDTH;
+                if (tile >= tiles || !(differs[tile] & 4))
+                        assert_int_equal(now[i], 0x12345678);
+                else
+                        assert_int_equal(now[i], from[i] & PIXEL_MASK);
+                if (tile < tiles && (from[i] & PIXEL_MASK) != before[i])
+                        assert_true(differs[tile] & 4);
+        }
+}
+
 static void test_loops_agree(void **state) {
         const PixelLoops *best = pixel_loops(), *portable = pixel_loops_portable(),
                          *other_loads = pixel_loops_sse41();
@@ -36,6 +66,8 @@ static void test_loops_agree(void **state) {
                 other_loads->load(b, bytes, n * 4 + 1);
                 assert_memory_equal(b, bytes, n * 4 + 1);
                 best->load(b, a + offset, n * 4);
+                update_agrees(best, portable);
+                update_agrees(other_loads, portable);
                 for (unsigned i = 0; i < round % 8; i++)
                         b[(size_t) rand() % (n + 1)] ^= 1U << rand() % 32;
                 best->compare(a + offset, b, tiles, one);
@@ -51,18 +83,19 @@ static void test_loops_agree(void **state) {
 }
 
 /* Two pictures in turn, as the encoder uses them, against a copy of everything. */
-static void test_update_in_turn(void **state) {
-        const uint32_t width = 150, height = 45, n = width * height;
-        uint32_t *source = calloc(n, 4), *staging = calloc(192 * 8, 4);
+static void update_in_turn(uint32_t pitch) {
+        const uint32_t width = 150, height = 45, n = pitch * height;
+        uint32_t *source = aligned_alloc(64, (n * 4 + 63) / 64 * 64), *staging = calloc(192 * 8, 4);
         uint8_t changed[18];
         Picture now, before;
-        (void) state;
+
+        memset(source, 0, n * 4);
 
         assert_return_code(picture_init(&now, width, height), 0);
         assert_return_code(picture_init(&before, width, height), 0);
         for (unsigned round = 0; round < 300; round++) {
                 const PicturePlane plane = { .pixels = (const uint8_t *) source,
-                                             .pitch = width * 4,
+                                             .pitch = pitch * 4,
                                              .swap = round / 10 % 3 == 1,
                                              .write_combined = round / 10 % 2,
                                              .width = width,
@@ -73,7 +106,7 @@ static void test_update_in_turn(void **state) {
                                                 staging);
                 for (uint32_t y = 0; y < 48; y++)
                         for (uint32_t x = 0; x < 192; x++) {
-                                uint32_t pixel = source[(y < height ? y : height - 1) * width +
+                                uint32_t pixel = source[(y < height ? y : height - 1) * pitch +
                                                         (x < width ? x : width - 1)];
                                 pixel = plane.swap ? __builtin_bswap32(pixel) >> 8 : pixel & PIXEL_MASK;
                                 assert_int_equal(now.pixels[y * now.stride + x], pixel);
@@ -98,6 +131,14 @@ static void test_update_in_turn(void **state) {
         picture_done(&before);
         free(source);
         free(staging);
+}
+
+/* With rows that begin where streaming loads may, and without. */
+static void test_update_in_turn(void **state) {
+        (void) state;
+
+        update_in_turn(160);
+        update_in_turn(150);
 }
 
 static TileHash number_hash(uint64_t i) {
