@@ -67,9 +67,23 @@ static void scroll(Desk *desk, Input *input, bool sideways) {
                         (size_t) (height - shift) * width * 4);
 }
 
-static void take_frame(Desk *desk, bool key, bool keep) {
+/* A window is dragged: what is in a rectangle is shown elsewhere as well. */
+static void drag(Desk *desk, Input *input) {
+        uint32_t x = take(input, 2) % desk->width, y = take(input, 1) % desk->height;
+        uint32_t to_x = take(input, 2) % desk->width, to_y = take(input, 1) % desk->height;
+        uint32_t right = x > to_x ? x : to_x, bottom = y > to_y ? y : to_y;
+
+        for (uint32_t i = 0; i < desk->height - bottom; i++) {
+                uint32_t row = to_y > y ? desk->height - bottom - 1 - i : i;
+                memmove(desk->pixels + (to_y + row) * desk->width + to_x,
+                        desk->pixels + (y + row) * desk->width + x, (desk->width - right) * 4);
+        }
+}
+
+static void take_frame(Desk *desk, bool key, bool keep, bool write_combined) {
         const PicturePlane plane = { .pixels = (const uint8_t *) desk->pixels,
                                      .pitch = desk->width * 4,
+                                     .write_combined = write_combined,
                                      .width = desk->width,
                                      .height = desk->height };
         SegmentTables tables = encoder_tables(desk->encoder);
@@ -109,7 +123,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         Desk desk = { .width = 1 + take(&input, 2) % 600, .height = 1 + take(&input, 1) };
         SegmentTables tables;
 
-        desk.pixels = calloc((size_t) desk.width * desk.height, 4);
+        size_t size_aligned = ((size_t) desk.width * desk.height * 4 + 63) / 64 * 64;
+        desk.pixels = aligned_alloc(64, size_aligned); /* for streaming loads */
+        if (desk.pixels)
+                memset(desk.pixels, 0, size_aligned);
         if (!desk.pixels || encoder_new(&desk.encoder, 85) < 0 ||
             encoder_prepare(desk.encoder, 0, desk.width, desk.height) < 0 ||
             segment_canvas_init(&desk.canvas, desk.width, desk.height) < 0 ||
@@ -129,13 +146,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 uint32_t what = take(&input, 1);
                 encoder_set_coarse(desk.encoder, what & 16);
                 if (what % 4 == 0)
-                        take_frame(&desk, what % 32 == 0, what % 64 != 4);
+                        take_frame(&desk, what % 32 == 0, what % 64 != 4, what & 128);
+                else if (what % 4 == 1 && what & 32)
+                        drag(&desk, &input);
                 else if (what % 4 == 1)
                         scroll(&desk, &input, what & 64);
                 else
                         paint(&desk, &input, what >> 2);
         }
-        take_frame(&desk, false, true);
+        take_frame(&desk, false, true, true);
         check(segment_writer_finish(&desk.writer, 0) >= 0, "the segment cannot be finished");
         read_again(&desk);
 
