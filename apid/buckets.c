@@ -38,7 +38,7 @@ int handle_bucket(Request *request) {
         if (r < 0)
                 return r;
         const char *id = PQgetvalue(found, 0, 0);
-        r = secret_seal(request->context->master_key, id, fields[SECRET].text, stored, &size);
+        r = secret_seal(&request->context->master_keys, id, fields[SECRET].text, stored, &size);
         if (r < 0)
                 return r;
         const char *const parameters[] = {

@@ -51,7 +51,7 @@ int handle_invitation(Request *request) {
         };
         _cleanup_(PQclearp) PGresult *guest = NULL, *result = NULL;
         uint8_t company_salt[PASSWORD_SALT_SIZE], secret[TOTP_SECRET_SIZE], masked[TOTP_SECRET_SIZE],
-                        nonce[TOTP_NONCE_SIZE];
+                        nonce[TOTP_NONCE_SIZE], key_id[MASTER_KEY_ID_SIZE];
         const char *renewed[3], *challenge;
         int r;
 
@@ -72,8 +72,9 @@ int handle_invitation(Request *request) {
                 return r;
         if (RAND_priv_bytes(secret, sizeof(secret)) != 1 || RAND_bytes(nonce, sizeof(nonce)) != 1)
                 return -EIO;
-        r = totp_pad(request->context->master_key, database_text(guest, "account_id"), nonce, masked);
-        if (r < 0)
+        const uint8_t *key = request->context->master_keys.keys[0];
+        if ((r = totp_pad(key, database_text(guest, "account_id"), nonce, masked)) < 0 ||
+            (r = master_key_id(key, key_id)) < 0)
                 return r;
         for (size_t i = 0; i < sizeof(masked); i++)
                 masked[i] ^= secret[i];
@@ -85,6 +86,7 @@ int handle_invitation(Request *request) {
                 token_bytea(request, masked, sizeof(masked)),
                 token_bytea(request, nonce, sizeof(nonce)),
                 challenge,
+                token_bytea(request, key_id, sizeof(key_id)),
         };
         r = database_call(request, "accept_invitation", parameters, ELEMENTSOF(parameters), &result);
         if (r >= 0)

@@ -11,6 +11,7 @@
 #include "code.h"
 #include "database.h"
 #include "handlers.h"
+#include "log.h"
 #include "login.h"
 #include "password.h"
 #include "redis.h"
@@ -143,7 +144,7 @@ int challenge_pad(Request *request, const char *challenge, const char *purpose, 
                   const char **ret_account) {
         const char *const parameters[] = { challenge, purpose };
         _cleanup_(PQclearp) PGresult *result = NULL;
-        uint8_t nonce[TOTP_NONCE_SIZE], pad[TOTP_SECRET_SIZE];
+        uint8_t nonce[TOTP_NONCE_SIZE], id[MASTER_KEY_ID_SIZE], pad[TOTP_SECRET_SIZE];
         int r;
 
         r = database_call_repeatable(request, "challenge_parameters", parameters, ELEMENTSOF(parameters),
@@ -153,8 +154,16 @@ int challenge_pad(Request *request, const char *challenge, const char *purpose, 
         const char *account = request_keep(request, strdup(database_text(result, "account_id")));
         if (!account)
                 return -ENOMEM;
+        bool named = database_text(result, "totp_key_id")[0];
+        if (named && (r = database_bytes(result, "totp_key_id", id, sizeof(id))) < 0)
+                return r;
+        const uint8_t *key = master_keys_find(&request->context->master_keys, named ? id : NULL);
+        if (!key)
+                return log_error_errno(ENOKEY,
+                                       "The authenticator of account %s is under none of the master keys",
+                                       account);
         if ((r = database_bytes(result, "totp_nonce", nonce, sizeof(nonce))) < 0 ||
-            (r = totp_pad(request->context->master_key, account, nonce, pad)) < 0)
+            (r = totp_pad(key, account, nonce, pad)) < 0)
                 return r;
         *ret_pad = token_bytea(request, pad, sizeof(pad));
         *ret_account = account;

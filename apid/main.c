@@ -84,7 +84,7 @@ static int load_configuration(Context *context, const char *path) {
         r = conninfo_check(context->settings.database, &reason);
         if (r < 0)
                 return log_error_errno(r, "[Database] ConnectionString=: %s", reason);
-        r = settings_read_master_key(&context->settings, context->master_key, &error);
+        r = settings_read_master_keys(&context->settings, &context->master_keys, &error);
         if (r < 0)
                 return log_error_errno(r, "%s", error ?: "out of memory");
         return 0;

@@ -137,24 +137,44 @@ static int hash_request(Request *request, char ret[static 65]) {
 
 /* Secrets of a request with an Idempotency-Key are derived from it, so that a repetition is shown the same
  * although nobody has kept it. */
-static int make_secret(Request *request, const char *key, OperationSecret secret, Call *call) {
+static int derive_secret(Request *request, const uint8_t *master_key, const char *key,
+                         OperationSecret secret, Call *call) {
         unsigned groups = secret == SECRET_INVITATION ? INVITATION_GROUPS : ENROLMENT_CODE_GROUPS;
         _cleanup_free_ char *text = NULL;
         uint8_t derived[32];
         int r;
 
-        if (!key)
-                return code_make(groups, call->code, call->plain);
         if (asprintf(&text, "streamsight idempotency %i %s %s", (int) secret, request->account, key) < 0) {
                 text = NULL;
                 return -ENOMEM;
         }
-        if (!HMAC(EVP_sha256(), request->context->master_key, MASTER_KEY_SIZE, (const unsigned char *) text,
-                  strlen(text), derived, NULL))
+        if (!HMAC(EVP_sha256(), master_key, MASTER_KEY_SIZE, (const unsigned char *) text, strlen(text),
+                  derived, NULL))
                 return -EIO;
         r = code_derive(derived, sizeof(derived), groups, call->code, call->plain);
         OPENSSL_cleanse(derived, sizeof(derived));
         return r;
+}
+
+/* While the master key is replaced the first request may have come before. */
+static int make_secret(Request *request, const char *key, OperationSecret secret, Call *call) {
+        const MasterKeys *keys = &request->context->master_keys;
+        int r;
+
+        if (!key)
+                return code_make(secret == SECRET_INVITATION ? INVITATION_GROUPS : ENROLMENT_CODE_GROUPS,
+                                 call->code, call->plain);
+        for (size_t i = keys->n - 1; i > 0; i--) {
+                _cleanup_(PQclearp) PGresult *known = NULL;
+                const char *const parameters[] = { request->token, call->plain };
+                if ((r = derive_secret(request, keys->keys[i], key, secret, call)) < 0 ||
+                    (r = database_call_repeatable(request, "knows_code", parameters, ELEMENTSOF(parameters),
+                                                  &known)) < 0)
+                        return r;
+                if (strcmp(PQgetvalue(known, 0, 0), "t") == 0)
+                        return 0;
+        }
+        return derive_secret(request, keys->keys[0], key, secret, call);
 }
 
 static int read_key(Request *request, const char **ret, Call *call) {

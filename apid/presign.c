@@ -15,7 +15,8 @@ static int open_secret(Request *request, const PGresult *upload, char ret[static
         unsigned char *stored = PQunescapeBytea(text, &size);
         if (!stored)
                 return -ENOMEM;
-        r = secret_open(request->context->master_key, database_text(upload, "bucket_id"), stored, size, ret);
+        r = secret_open(&request->context->master_keys, database_text(upload, "bucket_id"), stored, size,
+                        ret);
         PQfreemem(stored);
         if (r < 0)
                 log_error_errno(r,

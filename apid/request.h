@@ -18,7 +18,7 @@
 /* What all requests share; constant while the server runs. */
 typedef struct Context {
         Settings settings;
-        uint8_t master_key[MASTER_KEY_SIZE];
+        MasterKeys master_keys;
         uint8_t session_keys[SESSION_KEYS_MAX][SESSION_KEY_SIZE]; /* the first signs */
         size_t n_session_keys;                                    /* 0: nobody can log in */
         RedisServer redis;

@@ -133,11 +133,10 @@ static ssize_t read_secret(const char *file, const char *credential, const char 
         return n > 0 ? n : fail(ret_error, -EINVAL, "The %s %s is empty", what, path);
 }
 
-int settings_read_master_key(const Settings *settings, uint8_t ret[static MASTER_KEY_SIZE],
-                             char **ret_error) {
-        uint8_t key[MASTER_KEY_SIZE + 1];
+int settings_read_master_keys(const Settings *settings, MasterKeys *ret, char **ret_error) {
+        uint8_t keys[MASTER_KEYS_MAX * MASTER_KEY_SIZE + 1];
 
-        ssize_t n = read_secret(settings->master_key_file, "master-key", "master key", key, sizeof(key),
+        ssize_t n = read_secret(settings->master_key_file, "master-key", "master key", keys, sizeof(keys),
                                 ret_error);
         if (n == 0)
                 return fail(ret_error, -ENOENT,
@@ -145,14 +144,17 @@ int settings_read_master_key(const Settings *settings, uint8_t ret[static MASTER
                             "[Keys] MasterKeyFile=");
         if (n < 0 && n != -EINVAL)
                 return (int) n;
-        if (n == MASTER_KEY_SIZE)
-                memcpy(ret, key, MASTER_KEY_SIZE);
-        OPENSSL_cleanse(key, sizeof(key));
-        if (n == MASTER_KEY_SIZE)
+        if (n == MASTER_KEY_SIZE || n == 2 * MASTER_KEY_SIZE) {
+                memcpy(ret->keys, keys, (size_t) n);
+                ret->n = (size_t) n / MASTER_KEY_SIZE;
+                OPENSSL_cleanse(keys, sizeof(keys));
                 return 0;
+        }
+        OPENSSL_cleanse(keys, sizeof(keys));
         free(*ret_error);
         return fail(ret_error, -EINVAL,
-                    "The master key must be exactly 32 random bytes: head -c 32 /dev/urandom makes one");
+                    "The master key must be exactly 32 random bytes (head -c 32 /dev/urandom makes one), or 64 while it is "
+                    "replaced: the new one, then the old one");
 }
 
 int settings_read_session_keys(const Settings *settings,

@@ -36,11 +36,10 @@ typedef struct Settings {
 int settings_load(Settings *settings, const char *path, char **ret_error) _must_check_;
 void settings_done(Settings *settings);
 
-/* Reads the 32 bytes of the master key: from systemd's credential "master-key" (LoadCredential=,
- * systemd.exec(5)), else from the file named in the settings, which is for whom systemd has not started. On
- * failure *ret_error says what to do. */
-int settings_read_master_key(const Settings *settings, uint8_t ret[static MASTER_KEY_SIZE],
-                             char **ret_error) _must_check_;
+/* Reads the master key, 32 bytes, or 64 for two of which the first encrypts: from systemd's credential
+ * "master-key" (LoadCredential=, systemd.exec(5)), else from the file named in the settings, which is for
+ * whom systemd has not started. On failure *ret_error says what to do. */
+int settings_read_master_keys(const Settings *settings, MasterKeys *ret, char **ret_error) _must_check_;
 
 /* The keys that sessions are signed with: 32 bytes, or 64 for two of which the first signs and both are
  * good. From the credential "session-keys", else from the file named in the settings. */

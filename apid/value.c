@@ -118,10 +118,24 @@ void value_format_hex(const uint8_t *data, size_t size, char *ret) {
         ret[2 * size] = '\0';
 }
 
-void value_parse_sha256(const char *hex, uint8_t ret[static 32]) {
-        for (size_t i = 0; i < 32; i++) {
+static void parse_hex(const char *hex, uint8_t *ret, size_t size) {
+        for (size_t i = 0; i < size; i++) {
                 char high = hex[2 * i], low = hex[2 * i + 1];
                 ret[i] = (uint8_t) ((high <= '9' ? high - '0' : high - 'a' + 10) << 4 |
                                     (low <= '9' ? low - '0' : low - 'a' + 10));
         }
+}
+
+void value_parse_sha256(const char *hex, uint8_t ret[static 32]) {
+        parse_hex(hex, ret, 32);
+}
+
+int value_parse_bytea(const char *text, uint8_t *ret, size_t size) {
+        if (strncmp(text, "\\x", 2) != 0 || strlen(text) != 2 + 2 * size)
+                return -EINVAL;
+        for (const char *p = text + 2; *p; p++)
+                if (!is_hex(*p))
+                        return -EINVAL;
+        parse_hex(text + 2, ret, size);
+        return 0;
 }

@@ -26,5 +26,7 @@ int value_parse_md5(const char *text, uint8_t ret[static 16]) _must_check_;
 
 /* As lower-case hexadecimal with a NUL; ret has 2 × size + 1 bytes. */
 void value_format_hex(const uint8_t *data, size_t size, char *ret);
+/* What PostgreSQL prints a bytea of exactly this size as: "\\x" and hexadecimal digits. -EINVAL. */
+int value_parse_bytea(const char *text, uint8_t *ret, size_t size) _must_check_;
 /* A value_is_sha256() text as bytes. */
 void value_parse_sha256(const char *hex, uint8_t ret[static 32]);

@@ -56,6 +56,7 @@ int command_user_invite(Admin *admin);
 int command_user_disable(Admin *admin);
 int command_user_list(Admin *admin);
 int command_audit_verify(Admin *admin);
+int command_master_key_rotate(Admin *admin);
 int command_ledger_detach(Admin *admin);
 int command_device_list(Admin *admin);
 int command_device_revoke(Admin *admin);

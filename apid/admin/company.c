@@ -92,7 +92,7 @@ int command_policy_set(Admin *admin) {
 }
 
 /* The secret under the master key as PostgreSQL takes a bytea: "\x…". */
-static int seal(const uint8_t *key, const char *bucket_id, char ret[static 2 * SECRET_STORED_MAX + 3]) {
+static int seal(const MasterKeys *keys, const char *bucket_id, char ret[static 2 * SECRET_STORED_MAX + 3]) {
         char secret[SECRET_PLAIN_MAX + 1];
         uint8_t stored[SECRET_STORED_MAX];
         size_t size;
@@ -101,7 +101,7 @@ static int seal(const uint8_t *key, const char *bucket_id, char ret[static 2 * S
         r = admin_read_line("Secret access key", true, secret, sizeof(secret));
         if (r < 0)
                 return r;
-        r = secret_seal(key, bucket_id, secret, stored, &size);
+        r = secret_seal(keys, bucket_id, secret, stored, &size);
         OPENSSL_cleanse(secret, sizeof(secret));
         if (r < 0)
                 return admin_fail(r, "Encrypting the secret key failed: %s", strerror(-r));
@@ -129,7 +129,7 @@ static int lock_bucket(Admin *admin, PGresult **ret) {
                         parameters, ELEMENTSOF(parameters), ret);
 }
 
-static int store_bucket(Admin *admin, const uint8_t *key, PGresult **ret) {
+static int store_bucket(Admin *admin, const MasterKeys *keys, PGresult **ret) {
         char secret[2 * SECRET_STORED_MAX + 3];
         _cleanup_(PQclearp) PGresult *found = NULL;
         int r;
@@ -140,7 +140,7 @@ static int store_bucket(Admin *admin, const uint8_t *key, PGresult **ret) {
         if (PQntuples(found) == 0)
                 return admin_fail(ENOENT, "There is no company %s", admin->options[OPTION_COMPANY]);
         const char *id = PQgetvalue(found, 0, 0);
-        r = seal(key, id, secret);
+        r = seal(keys, id, secret);
         if (r < 0)
                 return r;
         const char *const parameters[] = { admin->options[OPTION_COMPANY],
@@ -178,18 +178,18 @@ static int store_bucket(Admin *admin, const uint8_t *key, PGresult **ret) {
 int command_bucket_set(Admin *admin) {
         _cleanup_(PQclearp) PGresult *result = NULL;
         _cleanup_free_ char *error = NULL;
-        uint8_t key[MASTER_KEY_SIZE];
+        MasterKeys keys;
         int r;
 
         if ((r = admin_check_uuid("--company", admin->options[OPTION_COMPANY])) < 0)
                 return r;
-        r = settings_read_master_key(&admin->settings, key, &error);
+        r = settings_read_master_keys(&admin->settings, &keys, &error);
         if (r < 0)
                 return admin_fail(r, "%s", error ?: "Out of memory");
         r = admin_execute(admin, "BEGIN");
         if (r >= 0)
-                r = store_bucket(admin, key, &result);
-        OPENSSL_cleanse(key, sizeof(key));
+                r = store_bucket(admin, &keys, &result);
+        OPENSSL_cleanse(&keys, sizeof(keys));
         if (r >= 0)
                 r = admin_execute(admin, "COMMIT");
         return r < 0 ? r : admin_print_one(admin, result);

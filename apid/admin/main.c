@@ -82,6 +82,8 @@ static const Command commands[] = {
         { "user", "list", NULL, 0, BIT(OPTION_COMPANY), command_user_list, "List those who log in" },
         { "audit", "verify", NULL, 0, BIT(OPTION_COMPANY) | BIT(OPTION_KNOWN), command_audit_verify,
           "Check each company's audit trail from its beginning; prints row and hash that it ends with" },
+        { "master-key", "rotate", NULL, 0, 0, command_master_key_rotate,
+          "Put what is under the second master key in the file under the first" },
         { "ledger", "detach", NULL, BIT(OPTION_BEFORE), 0, command_ledger_detach,
           "Take the months before a day out of the ledgers; prints the tables to save and drop" },
         { "device", "list", NULL, 0, BIT(OPTION_COMPANY), command_device_list, "List devices" },

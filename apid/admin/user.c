@@ -158,11 +158,13 @@ static void enrolment_done(Enrolment *enrolment) {
 }
 
 /* What the API's POST /v1/auth/invitation does, by the same procedures. */
-static int accept(Admin *admin, const uint8_t *master_key, Enrolment *e) {
+static int accept(Admin *admin, const uint8_t master_key[static MASTER_KEY_SIZE], Enrolment *e) {
         _cleanup_(PQclearp) PGresult *guest = NULL, *result = NULL;
         char code[CODE_SIZE(8)], plain[CODE_PLAIN(8)];
         char iterations[24], salt[3 + 2 * PASSWORD_SALT_SIZE], derived[3 + 2 * PASSWORD_DERIVED_SIZE],
-                        masked[3 + 2 * TOTP_SECRET_SIZE], nonce[3 + 2 * TOTP_NONCE_SIZE];
+                        masked[3 + 2 * TOTP_SECRET_SIZE], nonce[3 + 2 * TOTP_NONCE_SIZE],
+                        key_id[3 + 2 * MASTER_KEY_ID_SIZE];
+        uint8_t id[MASTER_KEY_ID_SIZE];
         const char *const who[] = { e->invitation };
         int r;
 
@@ -178,7 +180,7 @@ static int accept(Admin *admin, const uint8_t *master_key, Enrolment *e) {
         snprintf(e->challenge, sizeof(e->challenge), "ssc_administrator_%s", plain);
         if (password_derive(e->password, e->salt, sizeof(e->salt), admin->settings.password_iterations,
                             e->derived) < 0 ||
-            totp_pad(master_key, account, e->nonce, e->pad) < 0)
+            totp_pad(master_key, account, e->nonce, e->pad) < 0 || master_key_id(master_key, id) < 0)
                 return admin_fail(EIO, "Deriving failed");
         for (size_t i = 0; i < sizeof(e->masked); i++)
                 e->masked[i] = e->secret[i] ^ e->pad[i];
@@ -187,9 +189,10 @@ static int accept(Admin *admin, const uint8_t *master_key, Enrolment *e) {
         format_bytea(e->derived, sizeof(e->derived), derived);
         format_bytea(e->masked, sizeof(e->masked), masked);
         format_bytea(e->nonce, sizeof(e->nonce), nonce);
-        const char *const parameters[] = { e->invitation, salt,  iterations,  derived,
-                                           masked,        nonce, e->challenge };
-        return admin_query(admin, "SELECT api.accept_invitation($1, $2, $3, $4, $5, $6, $7)", parameters,
+        format_bytea(id, sizeof(id), key_id);
+        const char *const parameters[] = { e->invitation, salt,  iterations,   derived,
+                                           masked,        nonce, e->challenge, key_id };
+        return admin_query(admin, "SELECT api.accept_invitation($1, $2, $3, $4, $5, $6, $7, $8)", parameters,
                            ELEMENTSOF(parameters), &result);
 }
 
@@ -240,7 +243,7 @@ static int confirm(Admin *admin, Enrolment *e) {
 
 int command_user_accept(Admin *admin) {
         _cleanup_(enrolment_done) Enrolment e = {};
-        uint8_t master_key[MASTER_KEY_SIZE];
+        MasterKeys keys;
         _cleanup_free_ char *error = NULL;
         int r;
 
@@ -250,11 +253,11 @@ int command_user_accept(Admin *admin) {
         if (strlen(e.password) < PASSWORD_MIN)
                 return admin_fail(EINVAL, "The password must have at least %u bytes", PASSWORD_MIN);
         code_normalise(e.invitation);
-        r = settings_read_master_key(&admin->settings, master_key, &error);
+        r = settings_read_master_keys(&admin->settings, &keys, &error);
         if (r < 0)
                 return admin_fail(r, "%s", error ?: "Out of memory");
-        r = accept(admin, master_key, &e);
-        OPENSSL_cleanse(master_key, sizeof(master_key));
+        r = accept(admin, keys.keys[0], &e);
+        OPENSSL_cleanse(&keys, sizeof(keys));
         if (r >= 0)
                 r = show_secret(&e);
         return r < 0 ? r : confirm(admin, &e);
