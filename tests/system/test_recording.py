@@ -6,83 +6,26 @@ import subprocess
 import numpy
 import pytest
 
-from vm import pattern
 from vm.painter import Painter
 
+from .checks import judge_exact, judge_fresh, judge_present, painted, record
 from .machine import bucket_keys
 from .pictures import pictures
 
 pytestmark = pytest.mark.vm
 
-# What JPEG at 4:4:4 and quality 85 may change of the painter's picture, in steps of 255 (tests/vm/pattern.py).
-WORST, MEAN = 40, 3.0
-
-
-def record(machine, viewer, while_recording):
-    """Starts a recording, runs while_recording(), stops, and waits until all of it is in the bucket. Returns its id."""
-    machine.run("streamsight start", check=True)
-    status = machine.wait("the recording has begun", lambda s: s["State"] == "recording" and s["Outputs"])
-    while_recording()
-    machine.run("streamsight stop", check=True)
-    viewer.wait_finished(status["Recording"])
-    return status["Recording"]
-
 
 def test_decoded_frames_are_what_was_painted(machine, viewer, tmp_path):
-    shown = []
-
-    def paint():
-        for n in (7, 8, 1000, 7):
-            shown.append(painter.show(n))
-            machine.run("sleep 1")
-
-    with Painter(machine.vm) as painter:
-        recording = record(machine, viewer, paint)
-
-    frames = pictures(viewer.download(recording, tmp_path))
-    assert frames, f"the recording holds no picture\n{machine.journal()}"
-    seen = []
-    for frame in frames:
-        n, output = pattern.read(frame.image)  # refuses a black, torn, turned or foreign picture
-        worst, mean = pattern.error(frame.image, n, output)
-        assert worst <= WORST and mean <= MEAN, f"picture {n}: differs by up to {worst}, {mean:.2f} on average"
-        if not seen or seen[-1] != n:
-            seen.append(n)
-    assert seen[-4:] == [7, 8, 1000, 7], f"shown 7 8 1000 7, recorded {seen}"
+    judge_exact(*painted(machine, viewer, tmp_path, (7, 8, 1000, 7), 1))
 
 
 def test_a_picture_is_not_stale(machine, viewer, tmp_path):
-    """Each picture is recorded within a second of its appearance and none after its end."""
-    with Painter(machine.vm) as painter:
-        shown = []
-
-        def paint():
-            for n in range(20, 26):
-                shown.append(painter.show(n))
-                machine.run("sleep 0.7")
-
-        recording = record(machine, viewer, paint)
-
-    frames = [(frame.realtime, pattern.read(frame.image)[0])
-              for frame in pictures(viewer.download(recording, tmp_path))]
-    for this, following in zip(shown, shown[1:]):
-        first = min(time for time, n in frames if n == this.n)
-        last = max(time for time, n in frames if n == this.n)
-        assert this.paint_realtime / 1e9 <= first <= this.shown_realtime / 1e9 + 1.0, f"picture {this.n} came late"
-        assert last <= following.shown_realtime / 1e9 + 0.3, f"picture {this.n} was recorded after it had gone"
+    judge_fresh(*painted(machine, viewer, tmp_path, range(20, 26), 0.7))
 
 
 def test_front_buffer_drawing_is_recorded(machine, viewer, tmp_path):
     """The framebuffer's id stays the same while the picture changes."""
-    with Painter(machine.vm, options=["--front"]) as painter:
-        def paint():
-            for n in (3, 4):
-                painter.show(n)
-                machine.run("sleep 1")
-
-        recording = record(machine, viewer, paint)
-    seen = {pattern.read(frame.image)[0] for frame in pictures(viewer.download(recording, tmp_path))}
-    assert {3, 4} <= seen
+    judge_present(*painted(machine, viewer, tmp_path, (3, 4), 1, options=["--front"]))
 
 
 def test_both_decoders_agree_on_a_scrolling_terminal(machine, viewer, build, tmp_path):
@@ -140,3 +83,38 @@ def test_an_ordinary_user_changes_nothing(machine, command):
     assert result.rc != 0
     assert b"administrator must authenticate" in result.output, result.output
     assert machine.status()["State"] == before["State"]
+
+
+RULES = "/etc/polkit-1/rules.d/40-test.rules"
+RULE = """polkit.addRule(function(action, subject) {
+    if (action.id == "org.streamsight.Agent1.stop" && subject.user == "desk")
+        return polkit.Result.YES;
+});
+"""
+
+
+def test_a_rule_of_polkit_lets_one_user_do_one_thing(machine):
+    """As docs/install.md describes it: an administrator may leave stopping to somebody, and with it nothing else."""
+    def by(user, command):
+        return machine.run(f"setpriv --reuid={user} --regid=nogroup --clear-groups streamsight {command} </dev/null")
+
+    def refused(user, command):
+        result = by(user, command)
+        return result.rc != 0 and b"administrator must authenticate" in result.output
+
+    with Painter(machine.vm, n=30):
+        machine.run("streamsight start", check=True)
+        machine.wait("it records", lambda s: s["State"] == "recording" and s["Outputs"])
+        assert refused("desk", "stop"), "without a rule"
+        machine.vm.write(RULES, RULE)
+        try:
+            # polkitd is told by inotify, and reads it some moments later
+            machine.run("for i in $(seq 50); do setpriv --reuid=desk --regid=nogroup --clear-groups streamsight stop </dev/null && exit; "
+                        "sleep 0.2; done; exit 1", check=True)
+            machine.wait("it has stopped", lambda s: s["State"] == "idle")
+            for command in ("start", "flush"):
+                assert refused("desk", command), command
+            assert refused("nobody", "stop")
+            assert machine.status()["State"] == "idle"
+        finally:
+            machine.run(f"rm {RULES}", check=True)
