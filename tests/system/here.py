@@ -14,30 +14,34 @@ PLACE = "/usr/local/lib/streamsight-demo"
 
 
 class Here(Workstation):
-    """Context manager. tree: from machine.install(). CommandFailed says why this machine will not do."""
+    """tree: from machine.install(). CommandFailed says why this machine will not do. down() belongs to every up(), also to
+    one that failed or was interrupted."""
 
     def __init__(self, tree, run_dir, stack):
         super().__init__(stack)
         self._tree, self._run_dir = pathlib.Path(tree), pathlib.Path(run_dir)
 
     @staticmethod
-    def check():
-        Here._script("check")
-
-    @staticmethod
     def _script(*arguments):
-        done = subprocess.run([SCRIPT, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        if done.returncode != 0:
-            raise CommandFailed(done.stdout.decode(errors="replace").strip())
+        # In a session of its own: a Ctrl-C is for us, and it is told below.
+        script = subprocess.Popen([SCRIPT, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            output, _ = script.communicate()
+        except BaseException:
+            script.terminate()
+            script.wait()
+            raise
+        if script.returncode != 0:
+            raise CommandFailed(output.decode(errors="replace").strip())
 
-    def __enter__(self):
+    def up(self):
         conf, hosts = self._run_dir / "agent.conf", self._run_dir / "hosts"
         conf.write_text(self.agent_conf(ca_file=f"{PLACE}/ca.pem"))
         hosts.write_text(f"127.0.0.1 localhost {names.API} {names.S3}\n")
         self._script("up", str(self._tree), str(conf), str(self._stack.ca.cert_file), str(hosts))
-        return self
 
-    def __exit__(self, *exc):
+    def down(self):
         self._script("down")
 
     def run(self, command, timeout=60, *, check=False, input=None):

@@ -1,9 +1,12 @@
-"""tools/demo: records a moving screen into a bucket, and brings it back as a still and a film."""
+"""tools/demo, once everything is installed and built: records a moving screen, and brings it back as a still and a film."""
 
 import argparse
 import concurrent.futures
 import contextlib
+import fcntl
+import os
 import pathlib
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,21 +22,54 @@ from system.machine import Machine, TimedOut, image, install
 from system.viewer import Viewer
 from vm.guest import CommandFailed, GuestError
 from vm.painter import Painter, PainterError
+from vm.qmp import QmpError
 from vm.vm import VmError
 
-FAILURES = (TimeoutError, ServiceError, VmError, GuestError, CommandFailed, PainterError, TimedOut, subprocess.CalledProcessError)
+# All that may go wrong outside this program. OSError: also what requests raises, and a full disk; ValueError: an answer that makes no sense
+FAILURES = (OSError, ValueError, ServiceError, VmError, QmpError, GuestError, CommandFailed, PainterError, TimedOut,
+            subprocess.SubprocessError)
+PREFIX = "streamsight-demo-"
 
 
 def parse():
-    parser = argparse.ArgumentParser(prog="tools/demo", description=__doc__.split(": ")[1])
-    parser.add_argument("--here", action="store_true", help="record this machine's own screen, not a virtual machine's")
-    parser.add_argument("--seconds", type=int, default=8, metavar="N", help="how long to record (default: %(default)s)")
-    parser.add_argument("--output", type=pathlib.Path, metavar="DIR", help="where still.png and recording.mkv go")
-    parser.add_argument("--build", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if not 1 <= options.seconds <= 3600:
-        parser.error("--seconds must be from 1 to 3600")
-    return options
+    """What tools/demo has judged already."""
+    parser = argparse.ArgumentParser(prog="tools/demo")
+    parser.add_argument("--here", action="store_true")
+    parser.add_argument("--seconds", type=int, required=True)
+    parser.add_argument("--output", type=pathlib.Path, required=True)
+    parser.add_argument("--build", type=pathlib.Path, required=True)
+    parser.add_argument("--steps", type=lambda text: tuple(map(int, text.split("-"))), required=True)
+    return parser.parse_args()
+
+
+def interruptible():
+    """Whatever signal ends us unwinds what has been begun, once; what cleans up is not interrupted."""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def interrupt(*_):
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for each in signals:
+        signal.signal(each, interrupt)
+
+
+def run_folder():
+    """A folder for data and logs, locked for as long as we live. Those of runs that were killed, or failed, go."""
+    for old in pathlib.Path(tempfile.gettempdir()).glob(PREFIX + "*"):
+        with contextlib.suppress(OSError):
+            lock = os.open(old, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                if os.fstat(lock).st_uid == os.geteuid():
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(old)
+            finally:
+                os.close(lock)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX))
+    fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX)
+    folder.chmod(0o711)  # the servers have accounts of their own
+    return folder
 
 
 @contextlib.contextmanager
@@ -47,10 +83,10 @@ def virtual_machine(options, run_dir, stack, progress):
         built = pool.submit(disk)
         start_services(stack, progress)
         image_dir = built.result()
-    progress.begin("Boot the machine")
-    with Machine(image_dir, run_dir / "vm", stack) as machine:
-        progress.end("Boot the machine")
-        machine.configure()
+    with contextlib.ExitStack() as running:
+        with progress.step("Boot the machine"):
+            machine = running.enter_context(Machine(image_dir, run_dir / "vm", stack))
+            machine.configure()
         with progress.step("Start a desktop on which something moves"):
             painter = None
             # weston with a terminal that scrolls, or the painter's ball if weston does not come up
@@ -69,19 +105,25 @@ def virtual_machine(options, run_dir, stack, progress):
 def this_machine(options, run_dir, stack, progress):
     """This machine with its own screen and its own systemd, the agent on it for as long as the demo runs."""
     start_services(stack, progress)
-    with progress.step("Start the agent on this machine"):
-        here = Here(install(options.build, run_dir / "tree"), run_dir, stack)
-        here.__enter__()
+    here = Here(install(options.build, run_dir / "tree"), run_dir, stack)
     try:
+        with progress.step("Start the agent on this machine"):
+            here.up()
         yield here
     finally:
         with progress.step("Take the agent away again"):
-            here.__exit__()
+            here.down()
 
 
 def start_services(stack, progress):
     with progress.step("Start PostgreSQL, Ceph radosgw, nginx and apid on loopback"):
         stack.start()
+
+
+def sentence(error):
+    """What went wrong, with its kind where the message alone may say too little."""
+    text = str(error) or "no more is known"
+    return f"{type(error).__name__}: {text}" if isinstance(error, (OSError, ValueError)) else text
 
 
 def record(machine, viewer, seconds, progress):
@@ -112,22 +154,24 @@ def bring_back(options, viewer, recording, progress):
     with progress.step("Decode it"):
         subprocess.run([export, "-o", film, "-o", still, "--still=last", *segments], check=True)
     size = sum(path.stat().st_size for path in segments)
-    print(f"\nA recording of {len(segments)} segment(s), {size / 1e6:.2f} MB, came back out of the bucket:")
-    print(f"  still  {still}\n  film   {film}")
+    inspect = shlex.quote(str(options.build / "cli" / "streamsight-inspect"))
+    print(f"""
+A recording of {len(segments)} segment(s), {size / 1e6:.2f} MB, came back out of the bucket:
+  still     {still}
+  film      {film}
+  segments  {folder}
+
+Play the film:         ffplay {shlex.quote(str(film))}   (or mpv, or any other player)
+Take another still:    {shlex.quote(str(export))} --still=2.5 -o still.png {shlex.quote(str(folder))}/*.sss
+See what it is of:     {inspect} {shlex.quote(str(folder))}/*.sss
+""")
 
 
 def main():
     options = parse()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("tools/demo: ended by a signal"))
-    options.output.mkdir(parents=True, exist_ok=True)
-    progress = Progress()
-    if options.here:
-        try:
-            Here.check()
-        except CommandFailed as e:
-            sys.exit(f"tools/demo: {e}")
-    run_dir = pathlib.Path(tempfile.mkdtemp(prefix="streamsight-demo-"))
-    run_dir.chmod(0o711)  # the servers have accounts of their own
+    interruptible()
+    progress = Progress(options.steps)
+    run_dir = run_folder()
     try:
         with Stack(options.build, run_dir / "services") as stack:
             where = this_machine if options.here else virtual_machine
@@ -136,9 +180,10 @@ def main():
                 recording = record(machine, viewer, options.seconds, progress)
             bring_back(options, viewer, recording, progress)
     except FAILURES as e:
-        sys.exit(f"\ntools/demo: {e}\nLogs are in {run_dir}")
+        sys.exit(f"\ntools/demo: {sentence(e)}\nLogs are in {run_dir}; the next run removes them.")
     except KeyboardInterrupt:
-        sys.exit("\ntools/demo: interrupted")
+        shutil.rmtree(run_dir, ignore_errors=True)
+        sys.exit(130)
     shutil.rmtree(run_dir, ignore_errors=True)
     print(f"All of it in {progress.seconds:.0f} s; nothing is left running.")
 

@@ -7,9 +7,13 @@ import time
 
 
 class Progress:
-    """Steps may overlap: each has a line of its own while it runs, and its final line with the time it took."""
+    """Steps may overlap: each has a line of its own while it runs, and its final line with the time it took.
 
-    def __init__(self, out=sys.stderr):
+    numbers: of the first step and of the last, if they are to be shown.
+    """
+
+    def __init__(self, numbers=None, out=sys.stderr):
+        self._next, self._last = numbers or (0, 0)
         self._out = out
         self._tty = out.isatty()
         self._lock = threading.Lock()
@@ -31,17 +35,19 @@ class Progress:
 
     def begin(self, what):
         with self._lock:
-            self._running[what] = time.monotonic()
+            number = f"[{self._next}/{self._last}] " if self._last else ""
+            self._running[what] = number + what, time.monotonic()
+            self._next += 1
             if not self._tty:
-                print(f"  …  {what}", file=self._out, flush=True)
+                print(f"  …  {self._running[what][0]}", file=self._out, flush=True)
             self._draw()
 
     def end(self, what, failed=False):
         with self._lock:
-            seconds = time.monotonic() - self._running.pop(what)
+            text, since = self._running.pop(what)
             self._erase()
             mark = "\033[31m✗\033[0m" if failed and self._tty else "✗" if failed else "\033[32m✓\033[0m" if self._tty else "✓"
-            print(f"  {mark}  {what} ({seconds:.1f} s)", file=self._out, flush=True)
+            print(f"  {mark}  {text} ({time.monotonic() - since:.1f} s)", file=self._out, flush=True)
             self._draw()
 
     def note(self, text):
@@ -63,8 +69,8 @@ class Progress:
         if not self._tty:
             return
         self._erase()
-        for what, since in self._running.items():
-            self._out.write(f"  ⠿  {what} … {time.monotonic() - since:.0f} s\n")
+        for text, since in self._running.values():
+            self._out.write(f"  ⠿  {text} … {time.monotonic() - since:.0f} s\n")
         self._drawn = len(self._running)
         self._out.flush()
 
