@@ -16,7 +16,8 @@ from progress import Progress
 
 FPS = 5
 SEGMENT_SECONDS = 60
-KEYS = 25  # frames that are encoded as keyframes, to see what it costs when everything is new
+TIMED = 60  # frames of a trace, of which times are taken
+KEYS = 25  # of those that are encoded as keyframes, to see what it costs when everything is new
 PSNR = 40  # at least, in dB
 READS = 2.2  # of an unchanged frame
 ALL_NEW = 1.2  # full-frame compressions
@@ -95,19 +96,19 @@ def likeness(trace, other):
     return (float(re.search(r"PSNR .*average:([0-9.]+|inf)", log)[1]), float(re.search(r"SSIM .*All:([0-9.]+)", log)[1]))
 
 
-def x264(trace, preset, folder):
-    """Bytes, CPU seconds of the codec alone, and where the video is."""
+def x264(trace, preset, folder, frames=None):
+    """Bytes, CPU milliseconds a frame of the codec alone, and where the video is."""
     command = ["ffmpeg", "-v", "error", "-y", "-threads", "1", *trace.input("yuv420p")]
     codec = ["-c:v", "libx264", "-preset", preset, "-crf", "23", "-g", str(10 * FPS), "-threads", "1"]
     path, seconds = folder / f"{trace.name}.{preset}.264", []
     for output in ([*codec, path], ["-c:v", "rawvideo", "-f", "null", "-"]):
-        feeder = trace.feed()
+        feeder = trace.feed(frames)
         convert = subprocess.Popen(["ffmpeg", "-v", "error", *trace.input(), "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"],
                                    stdin=feeder.stdout, stdout=subprocess.PIPE)
         seconds.append(run(command + [str(o) for o in output], convert.stdout)[2])
         convert.wait()
         feeder.wait()
-    return {"bytes": path.stat().st_size, "ms": (seconds[0] - seconds[1]) * 1000 / trace.frames, "path": path}
+    return {"bytes": path.stat().st_size, "ms": (seconds[0] - seconds[1]) * 1000 / (frames or trace.frames), "path": path}
 
 
 def encode(trace, options, *more, frames=None, **kwargs):
@@ -139,9 +140,10 @@ def encode_likeness(trace, options):
 def times(trace, options, folder):
     """One run: each way of the encoder with full-frame JPEG and a read of the frame in turn with it, and x264 ultrafast."""
     ways = {"plain": [], "write_combined": ["--write-combined"], "portable": ["--portable"]}
-    result = {way: encode(trace, options, "--beside", *more) for way, more in ways.items()}
-    result["keys"] = encode(trace, options, "--beside", "--all-keys", frames=min(trace.frames, KEYS))
-    result["ultrafast_ms"] = x264(trace, "ultrafast", folder)["ms"]
+    frames = min(trace.frames, TIMED)
+    result = {way: encode(trace, options, "--beside", *more, frames=frames) for way, more in ways.items()}
+    result["keys"] = encode(trace, options, "--beside", "--all-keys", frames=min(frames, KEYS))
+    result["ultrafast_ms"] = x264(trace, "ultrafast", folder, frames)["ms"]
     return result
 
 
@@ -246,7 +248,7 @@ def print_results(results, options):
     print(f"In brackets: what is aimed at; ✗: not reached, or a PSNR (over R, G and B) below {PSNR} dB.\n"
           f"… in {SEGMENT_SECONDS} s: if the trace went on as it is for a segment's length, with its one keyframe.\n"
           "x264: veryfast, crf 23, g = 10 s, 4:2:0, for bytes, PSNR and SSIM; ultrafast, one thread, without colour conversion, for time.\n"
-          f"Times are the thread's, everything included, of a changed frame; medians of {options.rounds} runs. Full JPEG: TurboJPEG, 4:4:4, of the same "
+          f"Times are the thread's, everything included, of a changed frame of the first {TIMED}; medians of {options.rounds} runs. Full JPEG: TurboJPEG, 4:4:4, of the same "
           "quality, in turn\nwith each frame; a read: one pass over the frame. Write-comb.: by the way for such memory, which here is ordinary. "
           f"As keyframe: each\nof the first {KEYS} frames encoded as one. Memory: VmHWM of the real uploadd that records the trace; it may be 3 frames + 32 MiB."
           "\nWrong: frames not pixel-equal to a full-frame JPEG's tiles and the shifted source.")

@@ -28,7 +28,7 @@ def _release(broker, stopping):
             pass
 
 
-def measure(build, raw, width, height, frames=100):
+def measure(build, raw, width, height, frames=60):
     """The peak of its resident set, in bytes, with one output of the size."""
     pixels = numpy.memmap(raw, numpy.uint8, "r").reshape(-1, height, width, 4)
     run = pathlib.Path(tempfile.mkdtemp(prefix="uploadd-"))  # short, for the sockets' names
