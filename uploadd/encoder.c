@@ -24,6 +24,7 @@ typedef struct EncoderOutput {
         Refine *refine;
         TileDictionary *dictionary;
         uint32_t n_kept; /* tiles of the dictionary whose frames were written */
+        bool cleared;    /* the dictionary, for a keyframe that was not kept yet */
         uint64_t draw_time;
 } EncoderOutput;
 
@@ -314,7 +315,8 @@ int encoder_encode(Encoder *encoder, uint32_t output, bool key, bool *ret_key, E
         int r;
 
         encoder->operations.size = 0;
-        key = key || !o->has_before;
+        key = key || !o->has_before || o->cleared;
+        o->cleared = key;
         if (key)
                 tile_dictionary_clear(o->dictionary);
         else
@@ -356,6 +358,7 @@ void encoder_keep(Encoder *encoder, uint32_t output) {
         o->before = o->now;
         o->now = swap;
         o->has_before = true;
+        o->cleared = false;
         o->n_kept = tile_dictionary_next(o->dictionary);
         refine_keep(o->refine, o->changed);
 }

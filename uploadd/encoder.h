@@ -44,8 +44,9 @@ typedef struct EncodedFrame {
 } EncodedFrame;
 
 /* Encodes the picture just drawn against the one kept before, or as a keyframe if asked to or if there is
- * none. Returns whether anything has changed; ret is filled in either case. *ret_key: it is a keyframe. The
- * same picture may be encoded again. -EFBIG: larger than any segment. */
+ * none. Returns whether anything has changed; ret is filled in either case. *ret_key: it is a keyframe, as
+ * is the next one if this is not kept. The same picture may be encoded again. -EFBIG: larger than any
+ * segment. */
 int encoder_encode(Encoder *encoder, uint32_t output, bool key, bool *ret_key, EncodedFrame *ret);
 
 /* Keeps the picture just encoded as the one that the next is compared with: its frame was written. */
