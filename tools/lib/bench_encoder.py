@@ -17,6 +17,7 @@ from progress import Progress
 FPS = 5
 SEGMENT_SECONDS = 60
 TIMED = 60  # frames of a trace, of which times are taken
+LIKENESS = 4  # one frame of so many is looked at for PSNR and SSIM
 KEYS = 25  # of those that are encoded as keyframes, to see what it costs when everything is new
 PSNR = 40  # at least, in dB
 READS = 2.2  # of an unchanged frame
@@ -41,6 +42,7 @@ def parse():
     parser.add_argument("traces", nargs="*", type=pathlib.Path, metavar="TRACE", help="default: those of tools/bench record")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all that was measured there")
     parser.add_argument("--quality", type=int, default=85)
+    parser.add_argument("--frames", type=int, help="no more than so many frames of each trace")
     parser.add_argument("--rounds", type=int, default=3, help="times are the median of so many runs (default: 3)")
     parser.add_argument("--build", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--recordings", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
@@ -50,7 +52,7 @@ def parse():
 class Trace:
     """Raw frames in a file."""
 
-    def __init__(self, source, folder):
+    def __init__(self, source, folder, frames=None):
         self.name = source.stem
         probe = subprocess.run(
             ["ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "stream=width,height", "-of", "json", source],
@@ -58,8 +60,9 @@ class Trace:
         stream = json.loads(probe.stdout)["streams"][0]
         self.width, self.height = stream["width"], stream["height"]
         self.path = folder / f"{self.name}.raw"
-        subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", source, "-r", str(FPS), "-f", "rawvideo", "-pix_fmt", "bgr0",
-                        self.path], check=True)
+        some = ["-frames:v", str(frames)] if frames else []
+        subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", source, "-r", str(FPS), *some, "-f", "rawvideo", "-pix_fmt", "bgr0", self.path],
+                       check=True)
         self.frames = self.path.stat().st_size // (self.width * self.height * 4)
 
     def feed(self, frames=None):
@@ -89,7 +92,8 @@ def likeness(trace, other):
     """PSNR over R, G and B, and SSIM, of a video file or raw pipe (as ffmpeg input options) against the trace."""
     pass_fds = [int(option.split(":")[1]) for option in other if str(option).startswith("pipe:")]
     feeder = trace.feed()
-    graph = "[0]format=gbrp,split[a][c];[1]format=gbrp,split[b][d];[a][b]psnr[x];[c][d]ssim[y]"
+    some = f"select=not(mod(n\\,{LIKENESS})),format=gbrp,split"
+    graph = f"[0]{some}[a][c];[1]{some}[b][d];[a][b]psnr[x];[c][d]ssim[y]"
     _, log, _ = run(["ffmpeg", "-v", "info", "-nostats", *trace.input(), *other, "-filter_complex", graph, "-map", "[x]",
                      "-f", "null", "-", "-map", "[y]", "-f", "null", "-"], feeder.stdout, pass_fds=pass_fds)
     feeder.wait()
@@ -247,7 +251,7 @@ def print_results(results, options):
     print_table(TIMES, results)
     print(f"In brackets: what is aimed at; ✗: not reached, or a PSNR (over R, G and B) below {PSNR} dB.\n"
           f"… in {SEGMENT_SECONDS} s: if the trace went on as it is for a segment's length, with its one keyframe.\n"
-          "x264: veryfast, crf 23, g = 10 s, 4:2:0, for bytes, PSNR and SSIM; ultrafast, one thread, without colour conversion, for time.\n"
+          f"x264: veryfast, crf 23, g = 10 s, 4:2:0, for bytes, PSNR and SSIM (of each {LIKENESS}th frame); ultrafast, one thread, without colour conversion, for time.\n"
           f"Times are the thread's, everything included, of a changed frame of the first {TIMED}; medians of {options.rounds} runs. Full JPEG: TurboJPEG, 4:4:4, of the same "
           "quality, in turn\nwith each frame; a read: one pass over the frame. Write-comb.: by the way for such memory, which here is ordinary. "
           f"As keyframe: each\nof the first {KEYS} frames encoded as one. Memory: VmHWM of the real uploadd that records the trace; it may be 3 frames + 32 MiB."
@@ -261,7 +265,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="streamsight-bench-") as folder:
         for source in traces:
             with progress.step(f"{source.stem}: unpacking"):
-                trace = Trace(source, pathlib.Path(folder))
+                trace = Trace(source, pathlib.Path(folder), options.frames)
             results.append(measure(trace, options, pathlib.Path(folder), progress))
             trace.path.unlink()
     print_results(results, options)
