@@ -452,6 +452,7 @@ static void test_order_of_planes(void **state _unused_) {
                 assert_int_equal(captured.message.planes[i].plane_id, captured.shown.plane_ids[i]);
         }
         /* Without the property: primary, overlays, cursor. */
+        teardown(NULL);
         setup(NULL);
         add_plane(&fakes[0], DRM_PLANE_TYPE_CURSOR);
         add_plane(&fakes[0], DRM_PLANE_TYPE_OVERLAY);
