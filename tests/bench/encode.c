@@ -292,7 +292,8 @@ static int bench_run(Bench *bench) {
         const Options *options = &bench->options;
         const SegmentOutput output = { 0, options->width, options->height, options->fps * 1000, "bench" };
         size_t size = (size_t) options->width * options->height * 4;
-        _cleanup_free_ uint32_t *pixels = malloc(size), *copy = calloc(1, size);
+        /* Aligned as framebuffers are: streaming loads want it. */
+        _cleanup_free_ uint32_t *pixels = aligned_alloc(64, (size + 63) / 64 * 64), *copy = calloc(1, size);
         int r;
 
         if (!pixels || !copy)
