@@ -458,9 +458,12 @@ uint32_t motion_find(Motion *motion, const Picture *before, const Picture *now, 
         try_shifts(motion, shifts, n);
         if (count_changed(motion) < CHANGED_MIN)
                 return motion->n_moves;
-        n = motion_vote_horizontal(motion->vote, before, now, changed, shifts);
-        try_shifts(motion, shifts, n);
         if (count_changed(motion) >= MANY_MIN)
                 search_everywhere(motion);
+        if (count_changed(motion) < CHANGED_MIN)
+                return motion->n_moves;
+        /* Narrow things are found only so. */
+        n = motion_vote_horizontal(motion->vote, before, now, changed, shifts);
+        try_shifts(motion, shifts, n);
         return motion->n_moves;
 }
