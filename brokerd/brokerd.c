@@ -19,6 +19,8 @@
 #include "seat.h"
 #include "uploadd.h"
 #include "uploads.h"
+#include "watchdog.h"
+#include "wire-socket.h"
 
 static void broker_done(Broker *broker) {
         /* What uses others goes before them. */
@@ -61,6 +63,14 @@ static int add_exit(Broker *broker) {
         return r < 0 ? r : sd_event_source_set_floating(source, true);
 }
 
+static const char *stuck(uint64_t patience, void *userdata) {
+        const Broker *broker = userdata;
+
+        if (broker->http && http_client_stuck(broker->http, patience))
+                return "a request to the control plane does not end";
+        return broker->capd && capd_stuck(broker->capd, patience) ? "the grant is not renewed" : NULL;
+}
+
 static int open_loop(Broker *broker) {
         sigset_t signals;
         int r;
@@ -72,7 +82,7 @@ static int open_loop(Broker *broker) {
                 return -errno;
         r = sd_event_new(&broker->event);
         if (r >= 0)
-                r = sd_event_set_watchdog(broker->event, true);
+                r = watchdog_start(broker->event, stuck, broker);
         if (r >= 0)
                 r = sd_event_add_signal(broker->event, NULL, SIGTERM, NULL, NULL);
         if (r >= 0)
@@ -162,6 +172,9 @@ static int run(int argc, char *argv[]) {
         r = sandbox_prepare();
         if (r < 0)
                 return log_error_errno(r, "Cannot forbid new privileges and core files: %m");
+        r = wire_know_domain();
+        if (r < 0)
+                return log_error_errno(r, "Cannot see its own SELinux domain: %m");
         r = identity_protect_process();
         if (r < 0)
                 return log_error_errno(r, "Cannot keep the device key from others: %m");

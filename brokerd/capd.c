@@ -7,6 +7,8 @@
 #include "backoff.h"
 #include "clock.h"
 #include "log.h"
+#include "names.h"
+#include "watchdog.h"
 #include "wire-connection.h"
 #include "wire-socket.h"
 #include "wire.h"
@@ -22,6 +24,7 @@ struct Capd {
         sd_event_source *timer; /* the next renewal, or the next try to connect */
         Backoff backoff;
         uint32_t frames_per_second; /* 0: nothing is granted */
+        uint64_t tried;             /* watchdog_now() of the last renewal or try */
         uint64_t cards_changed;     /* CLOCK_BOOTTIME ns, until capd was told; 0: they did not */
 };
 
@@ -77,7 +80,7 @@ static int capd_connect(Capd *capd) {
 
         if (capd->connection)
                 return 0;
-        r = wire_connect(capd->broker->settings.control_socket, &fd);
+        r = wire_connect(capd->broker->settings.control_socket, STREAMSIGHT_DOMAIN_CAPD, false, &fd);
         if (r < 0)
                 return r;
         r = wire_connection_new(&capd->connection, capd->broker->event, fd, capd_rules,
@@ -111,12 +114,17 @@ static int capd_send_rescan(Capd *capd) {
         return r;
 }
 
+bool capd_stuck(const Capd *capd, uint64_t patience) {
+        return capd->frames_per_second > 0 && watchdog_now() - capd->tried > RETRY_MOST + patience;
+}
+
 static int capd_on_time(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
         Capd *capd = userdata;
         int r;
 
         if (capd->frames_per_second == 0)
                 return 0;
+        capd->tried = watchdog_now();
         r = capd_connect(capd);
         if (r >= 0 && capd->cards_changed > 0)
                 r = capd_send_rescan(capd);

@@ -14,6 +14,9 @@ Capd *capd_free(Capd *capd);
 void capd_grant(Capd *capd, uint32_t frames_per_second);
 void capd_revoke(Capd *capd);
 
+/* Whether a grant is to be kept alive, and was not for longer than it may take, plus patience (µs). */
+bool capd_stuck(const Capd *capd, uint64_t patience);
+
 /* Displays (or, cards: graphics cards) came or went: capd is to look again. If it is not connected, it is
  * told of cards when it is. */
 void capd_rescan(Capd *capd, bool cards);

@@ -2,6 +2,7 @@
 
 #include "uploadd.h"
 
+#include <poll.h>
 #include <string.h>
 
 #include "bus.h"
@@ -22,7 +23,8 @@ struct Uploadd {
         sd_event_source *source, *deferred;
         WireConnection *connection;
         uint64_t number; /* of the connection, counted */
-        pid_t pid;       /* of the last one connected */
+        pid_t pid;       /* of the last one connected, and a descriptor of it, -1: none */
+        int pidfd;
         struct wire_broker_stats stats;
 };
 
@@ -131,22 +133,30 @@ static void uploadd_on_closed(WireConnection *connection _unused_, int error, co
         uploadd_down(uploadd);
 }
 
+/* Whether a process that connects now with this id is another than the one that was connected last. */
+static bool uploadd_is_another(const Uploadd *uploadd, pid_t pid) {
+        struct pollfd last = { .fd = uploadd->pidfd, .events = POLLIN };
+
+        /* Ids are given anew; a descriptor stays its process's, and is readable when that has ended. */
+        return uploadd->pid != 0 && (uploadd->pid != pid || (uploadd->pidfd >= 0 && poll(&last, 1, 0) > 0));
+}
+
 static int uploadd_on_connect(sd_event_source *source _unused_, int listen_fd, uint32_t revents _unused_,
                               void *userdata) {
         Uploadd *uploadd = userdata;
         Broker *broker = uploadd->broker;
         _cleanup_close_ int fd = -1;
-        uid_t uid;
-        pid_t pid;
+        WirePeer peer;
         int r;
 
-        r = wire_accept(listen_fd, uploadd->uid, &fd, &uid, &pid);
+        r = wire_accept(listen_fd, uploadd->uid, STREAMSIGHT_DOMAIN_UPLOADD, &fd, &peer);
         if (r == -EAGAIN)
                 return 0;
         if (r == -EPERM) {
                 log_event_errno(LOG_ERR, 0, MESSAGE_PEER_REFUSED,
-                                "Refused a connection to broker.sock from user %u (pid %i): only user %s may connect.",
-                                uid, (int) pid, broker->settings.uploadd_user);
+                                "Refused a connection to broker.sock from user %u (pid %i%s%s): only user %s may connect.",
+                                peer.uid, (int) peer.pid, peer.label[0] ? ", " : "", peer.label,
+                                broker->settings.uploadd_user);
                 return 0;
         }
         if (r < 0)
@@ -161,12 +171,13 @@ static int uploadd_on_connect(sd_event_source *source _unused_, int listen_fd, u
                 log_warning_errno(r, "Cannot take the connection of uploadd: %m");
                 return 0;
         }
-        TAKE_FD(fd);
-        log_info("uploadd (pid %i) has connected.", (int) pid);
+        log_info("uploadd (pid %i) has connected.", (int) peer.pid);
         /* The recordings of another process of it are lost with its memory; this one's will be announced. */
-        if (uploadd->pid != 0 && uploadd->pid != pid)
+        if (uploadd_is_another(uploadd, peer.pid))
                 recordings_abandon(broker->recordings);
-        uploadd->pid = pid;
+        uploadd->pid = peer.pid;
+        safe_close(uploadd->pidfd);
+        uploadd->pidfd = wire_peer_pidfd(TAKE_FD(fd));
         uploadd->number++;
         (void) sd_event_source_set_enabled(uploadd->deferred, SD_EVENT_ONESHOT);
         return 0;
@@ -256,7 +267,7 @@ int uploadd_new(Uploadd **ret, Broker *broker) {
         if (!uploadd)
                 return -ENOMEM;
         uploadd->broker = broker;
-        uploadd->listen_fd = -1;
+        uploadd->listen_fd = uploadd->pidfd = -1;
         r = wire_user(broker->settings.uploadd_user, &uploadd->uid);
         if (r < 0)
                 log_error_errno(r, "No user %s (run systemd-sysusers): %m", broker->settings.uploadd_user);
@@ -291,6 +302,7 @@ Uploadd *uploadd_free(Uploadd *uploadd) {
         sd_event_source_disable_unref(uploadd->deferred);
         wire_connection_free(uploadd->connection);
         safe_close(uploadd->listen_fd);
+        safe_close(uploadd->pidfd);
         free(uploadd);
         return NULL;
 }

@@ -11,6 +11,7 @@
 #include "main.h"
 #include "names.h"
 #include "sandbox.h"
+#include "wire-socket.h"
 
 /* A process can hardly run into more; Linux itself allows 64 primary nodes. */
 #define CARD_MINORS 64U
@@ -87,6 +88,7 @@ static int make_event_loop(Capd *capd) {
                 r = sd_event_add_signal(capd->event, NULL, SIGTERM, NULL, NULL);
         if (r >= 0)
                 r = sd_event_add_signal(capd->event, NULL, SIGINT, NULL, NULL);
+        /* Each request is answered before the loop goes on: where capturing is stuck, so is the loop. */
         if (r >= 0)
                 r = sd_event_set_watchdog(capd->event, true);
         if (r < 0)
@@ -112,10 +114,15 @@ static int run(int argc, char *argv[] _unused_) {
         r = sandbox_prepare();
         if (r < 0)
                 return log_error_errno(r, "Cannot forbid new privileges and core files: %m");
-        r = peer_open(&capd.frames, STREAMSIGHT_FD_FRAME, STREAMSIGHT_USER_UPLOADD);
+        r = wire_know_domain();
+        if (r < 0)
+                return log_error_errno(r, "Cannot see its own SELinux domain: %m");
+        r = peer_open(&capd.frames, STREAMSIGHT_FD_FRAME, STREAMSIGHT_USER_UPLOADD,
+                      STREAMSIGHT_DOMAIN_UPLOADD);
         if (r < 0)
                 return r;
-        r = peer_open(&capd.control, STREAMSIGHT_FD_CONTROL, STREAMSIGHT_USER_BROKERD);
+        r = peer_open(&capd.control, STREAMSIGHT_FD_CONTROL, STREAMSIGHT_USER_BROKERD,
+                      STREAMSIGHT_DOMAIN_BROKERD);
         if (r < 0)
                 return r;
         r = open_cards(&capd);

@@ -5,10 +5,11 @@
 #include "message-ids.h"
 #include "wire-socket.h"
 
-int peer_open(Peer *peer, const char *name, const char *user) {
+int peer_open(Peer *peer, const char *name, const char *user, const char *domain) {
         int r;
 
         peer->user = user;
+        peer->domain = domain;
         r = wire_user(user, &peer->uid);
         if (r < 0)
                 return log_error_errno(r, "There is no user %s: run systemd-sysusers. (%m)", user);
@@ -35,15 +36,14 @@ static int peer_accept(sd_event_source *source, int fd, uint32_t events _unused_
         _cleanup_(wire_connection_freep) WireConnection *connection = NULL;
         _cleanup_close_ int accepted = -1;
         Peer *peer = userdata;
-        uid_t uid = (uid_t) -1;
-        pid_t pid = 0;
+        WirePeer from;
         int r;
 
-        r = wire_accept(fd, peer->uid, &accepted, &uid, &pid);
+        r = wire_accept(fd, peer->uid, peer->domain, &accepted, &from);
         if (r == -EPERM) {
                 log_event_errno(LOG_WARNING, r, MESSAGE_PEER_REFUSED,
-                                "Refused a connection of uid %u, pid %d: this socket is for %s alone.", uid,
-                                pid, peer->user);
+                                "Refused a connection of uid %u, pid %d%s%s: this socket is for %s alone.",
+                                from.uid, from.pid, from.label[0] ? ", " : "", from.label, peer->user);
                 return 0;
         }
         if (r == -EAGAIN)

@@ -12,7 +12,7 @@
 /* There is one such process. If it connects anew, it has lost the connection that it had, perhaps before
  * that end has been noticed here: the newest counts and the one before is closed. */
 typedef struct Peer {
-        const char *user;
+        const char *user, *domain;
         uid_t uid;
         int listen_fd;
         const WireRule *rules;
@@ -22,8 +22,9 @@ typedef struct Peer {
         WireConnection *connection;
 } Peer;
 
-/* Finds the socket that systemd passed under name, and the user's uid. Logs what is wrong. */
-int peer_open(Peer *peer, const char *name, const char *user) _must_check_;
+/* Finds the socket that systemd passed under name, and the user's uid; domain is that user's SELinux type.
+ * Logs what is wrong. */
+int peer_open(Peer *peer, const char *name, const char *user, const char *domain) _must_check_;
 
 /* Accepts from now on. */
 int peer_listen(Peer *peer, sd_event *event, const WireRule *rules, size_t n_rules,

@@ -7,6 +7,12 @@
 #define STREAMSIGHT_USER_UPLOADD "streamsight-uploadd"
 #define STREAMSIGHT_USER_BROKERD "streamsight-brokerd"
 
+/* SELinux's types of the processes, and of systemd */
+#define STREAMSIGHT_DOMAIN_CAPD    "streamsight_capd_t"
+#define STREAMSIGHT_DOMAIN_UPLOADD "streamsight_uploadd_t"
+#define STREAMSIGHT_DOMAIN_BROKERD "streamsight_brokerd_t"
+#define STREAMSIGHT_DOMAIN_INIT    "init_t"
+
 #define STREAMSIGHT_SOCKET_FRAME   "/run/streamsight/frame.sock"
 #define STREAMSIGHT_SOCKET_CONTROL "/run/streamsight/control.sock"
 #define STREAMSIGHT_SOCKET_BROKER  "/run/streamsight/broker.sock"

@@ -5,6 +5,7 @@
 
 #include "capture.h"
 #include "log.h"
+#include "names.h"
 #include "recording.h"
 #include "upload.h"
 
@@ -257,7 +258,8 @@ static const WireRule rules[] = {
         RULE(RELEASE, wire_broker_segment, on_release),
 };
 
-static const PeerKind kind = { "brokerd", rules, ELEMENTSOF(rules), on_up, on_down };
+static const PeerKind kind = { "brokerd", STREAMSIGHT_DOMAIN_BROKERD, false, rules, ELEMENTSOF(rules), on_up,
+                               on_down };
 
 int broker_new(Broker **ret, Uploadd *uploadd) {
         Broker *broker = calloc(1, sizeof(*broker));

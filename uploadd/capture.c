@@ -9,7 +9,9 @@
 #include "frame-problem.h"
 #include "log.h"
 #include "modifier-name.h"
+#include "names.h"
 #include "recording.h"
+#include "watchdog.h"
 
 #define OUTPUTS_INTERVAL UINT64_C(5000000) /* µs between looks for a new display */
 #define ANSWER_TIMEOUT   UINT64_C(5000000)
@@ -35,6 +37,7 @@ typedef struct CaptureOutput {
         uint64_t looked;     /* when it was last asked for */
         bool for_flips;      /* then only whether anything has flipped */
         uint32_t reason;     /* of the last answer, enum wire_reason */
+        uint64_t owed;       /* watchdog_now() since when an answer or a gap is due, 0: none is */
         uint32_t n_too_soon; /* in a row */
         uint64_t late;       /* since when rendering has not been done in time, 0: it was */
         char problem[160];   /* "" if its last frame could be recorded */
@@ -47,6 +50,7 @@ struct Capture {
         struct wire_outputs outputs;
         bool has_outputs;
         uint64_t outputs_asked;
+        uint64_t beat; /* watchdog_now() of the last look for what is to be asked */
         CaptureOutput ids[OUTPUT_IDS];
         uint32_t reason, format; /* of the last answer */
         uint64_t modifier;
@@ -122,15 +126,18 @@ static void send_next(Capture *capture, uint32_t id, uint64_t last_identity, uin
 }
 
 static void ask_frame(Capture *capture, uint32_t id, uint64_t now) {
-        const CaptureOutput *output = &capture->ids[id];
+        CaptureOutput *output = &capture->ids[id];
         bool is_idle = idle(capture, id, now);
 
+        if (output->owed == 0)
+                output->owed = watchdog_now();
         if (output->asked > 0) {
                 if (now - output->asked > ANSWER_TIMEOUT) {
-                        set_problem(capture, capture->ids[id].problem, output_name(capture, id),
+                        set_problem(capture, output->problem, output_name(capture, id),
                                     "the capture service does not answer; see 'systemctl status "
                                     "streamsight-capd'");
                         recording_gap(capture->uploadd, id, SEGMENT_GAP_NO_CAPTURE, 0, 0);
+                        output->owed = 0;
                 }
                 return;
         }
@@ -141,18 +148,25 @@ static void ask_frame(Capture *capture, uint32_t id, uint64_t now) {
         send_next(capture, id, is_idle && !output->for_flips ? output->identity : 0, now);
 }
 
+static void owe_nothing(Capture *capture) {
+        for (uint32_t id = 0; id < OUTPUT_IDS; id++)
+                capture->ids[id].owed = 0;
+}
+
 static void ask_all(Capture *capture, uint64_t now) {
         enum segment_gap held = recording_held(capture->uploadd->recording);
 
         if (held) {
                 set_problem(capture, capture->problem, "", "%s", "");
                 recording_gap(capture->uploadd, SEGMENT_OUTPUT_ALL, held, 0, 0);
+                owe_nothing(capture);
                 return;
         }
         if (!capture->peer.connection) {
                 set_problem(capture, capture->problem, "",
                             "the capture service cannot be reached; see 'systemctl status streamsight-capd'");
                 recording_gap(capture->uploadd, SEGMENT_OUTPUT_ALL, SEGMENT_GAP_NO_CAPTURE, 0, 0);
+                owe_nothing(capture);
                 return;
         }
         if (!recording_ready(capture->uploadd)) {
@@ -160,6 +174,7 @@ static void ask_all(Capture *capture, uint64_t now) {
                             "recording pauses: %u finished segments (%" PRIu64
                             " MiB) wait for upload; see why the last upload failed",
                             capture->uploadd->segments.count, capture->uploadd->segments.bytes >> 20);
+                owe_nothing(capture);
                 return;
         }
         set_problem(capture, capture->problem, "", "%s", "");
@@ -195,7 +210,9 @@ static int on_timer(sd_event_source *source _unused_, uint64_t scheduled, void *
         Capture *capture = userdata;
         uint64_t now = boottime_now();
 
+        capture->beat = watchdog_now();
         if (!capture->uploadd->recording) {
+                owe_nothing(capture);
                 capture->problem[0] = '\0';
                 return 0;
         }
@@ -210,14 +227,28 @@ static int on_timer(sd_event_source *source _unused_, uint64_t scheduled, void *
 
 void capture_start(Capture *capture) {
         for (uint32_t id = 0; id < OUTPUT_IDS; id++) {
-                capture->ids[id].not_before = capture->ids[id].late = 0;
+                capture->ids[id].not_before = capture->ids[id].late = capture->ids[id].owed = 0;
                 capture->ids[id].changed = boottime_now();
                 /* It was drawn for the recording before. */
                 capture->ids[id].frame = (DrawnFrame){};
         }
+        capture->beat = watchdog_now();
         int r = set_timer(capture, boottime_now());
         if (r < 0)
                 sd_event_exit(capture->uploadd->event, log_error_errno(r, "Cannot set a timer: %m"));
+}
+
+const char *capture_stuck(const Capture *capture, uint64_t patience) {
+        uint64_t now = watchdog_now();
+
+        if (!capture->uploadd->recording)
+                return NULL;
+        if (now - capture->beat > patience + recording_interval(capture->uploadd->recording))
+                return "nothing looks for the next frame";
+        for (uint32_t id = 0; id < OUTPUT_IDS; id++)
+                if (capture->ids[id].owed != 0 && now - capture->ids[id].owed > patience)
+                        return "an output has neither a frame nor a gap";
+        return NULL;
 }
 
 static void on_up(Peer *peer _unused_, void *userdata) {
@@ -276,7 +307,7 @@ static int on_outputs(WireConnection *connection _unused_, const void *message, 
 static CaptureOutput *answered(Capture *capture, uint32_t id, bool confirmed) {
         if (id >= OUTPUT_IDS || capture->ids[id].asked == 0 || (capture->ids[id].drawn != 0) != confirmed)
                 return NULL;
-        capture->ids[id].asked = 0;
+        capture->ids[id].asked = capture->ids[id].owed = 0;
         return &capture->ids[id];
 }
 
@@ -459,7 +490,8 @@ static const WireRule rules[] = {
           on_confirmed },
 };
 
-static const PeerKind kind = { "capd", rules, ELEMENTSOF(rules), on_up, on_down };
+static const PeerKind kind = { "capd", STREAMSIGHT_DOMAIN_CAPD, true, rules, ELEMENTSOF(rules), on_up,
+                               on_down };
 
 int capture_new(Capture **ret, Uploadd *uploadd) {
         Capture *capture = calloc(1, sizeof(*capture));

@@ -39,7 +39,7 @@ static int peer_connect(Peer *peer) {
         _cleanup_close_ int fd = -1;
         int r;
 
-        r = wire_connect(peer->path, &fd);
+        r = wire_connect(peer->path, peer->kind->domain, peer->kind->passes_fds, &fd);
         if (r >= 0)
                 r = wire_connection_new(&peer->connection, peer->event, fd, peer->kind->rules,
                                         peer->kind->n_rules, on_closed, peer);

@@ -9,7 +9,9 @@
 typedef struct Peer Peer;
 
 typedef struct PeerKind {
-        const char *name; /* for the journal: "capd" */
+        const char *name;   /* for the journal: "capd" */
+        const char *domain; /* its SELinux type */
+        bool passes_fds;
         const WireRule *rules;
         size_t n_rules;
         void (*up)(Peer *peer, void *userdata);   /* connected; HELLO is sent, not yet answered */

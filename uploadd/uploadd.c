@@ -18,6 +18,8 @@
 #include "sandbox.h"
 #include "upload.h"
 #include "uploadd-sandbox.h"
+#include "watchdog.h"
+#include "wire-socket.h"
 
 #define STOP_TIMEOUT UINT64_C(20000000) /* µs; TimeoutStopSec= of the unit is longer */
 
@@ -130,6 +132,14 @@ static void uploadd_done(Uploadd *uploadd) {
         settings_done(&uploadd->settings);
 }
 
+static const char *stuck(uint64_t patience, void *userdata) {
+        const Uploadd *uploadd = userdata;
+
+        if (http_client_stuck(uploadd->http, patience))
+                return "an upload does not end";
+        return capture_stuck(uploadd->capture, patience);
+}
+
 static int run(int argc, char *argv[]) {
         _cleanup_(uploadd_done) Uploadd uploadd = {};
         int r;
@@ -140,13 +150,16 @@ static int run(int argc, char *argv[]) {
         r = sandbox_prepare();
         if (r < 0)
                 return log_error_errno(r, "Cannot forbid new privileges and core files: %m");
+        r = wire_know_domain();
+        if (r < 0)
+                return log_error_errno(r, "Cannot see its own SELinux domain: %m");
         r = settings_load(&uploadd.settings);
         if (r < 0)
                 return r;
         r = uploadd_start(&uploadd);
         if (r < 0)
                 return r;
-        r = sd_event_set_watchdog(uploadd.event, true);
+        r = watchdog_start(uploadd.event, stuck, &uploadd);
         if (r < 0)
                 return log_error_errno(r, "Cannot enable the watchdog: %m");
         /* Arming the first timer reads the boot id (sd_event_add_time(3) spreads wake-ups by it). */

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 
 #include "http-internal.h"
+#include "watchdog.h"
 
 #define HTTP_CONNECT_TIMEOUT_MS 15000L
 #define HTTP_ADDRESSES_MAX      WIRE_ADDRESSES_MAX
@@ -11,6 +12,8 @@
 
 struct HttpRequest {
         HttpClient *client; /* NULL once it is done */
+        LIST_ENTRY(HttpRequest) running;
+        uint64_t deadline; /* watchdog_now() */
         CURL *easy;
         HttpDone done;
         void *userdata;
@@ -252,6 +255,9 @@ int http_request_new(HttpRequest **ret, HttpClient *client, const HttpOptions *o
                 return r;
         if (curl_multi_add_handle(client->multi, request->easy) != CURLM_OK)
                 return -EIO;
+        request->deadline =
+                        watchdog_now() + (options->timeout > 0 ? options->timeout : HTTP_TIMEOUT_DEFAULT);
+        LIST_INSERT_HEAD(&client->running, request, running);
         *ret = TAKE_PTR(request);
         return 0;
 }
@@ -260,8 +266,10 @@ HttpRequest *http_request_free(HttpRequest *request) {
         if (!request)
                 return NULL;
         if (request->easy) {
-                if (request->client)
+                if (request->client && request->deadline > 0) {
                         curl_multi_remove_handle(request->client->multi, request->easy);
+                        LIST_REMOVE(request, running);
+                }
                 curl_easy_cleanup(request->easy);
         }
         curl_slist_free_all(request->headers);
@@ -269,6 +277,15 @@ HttpRequest *http_request_free(HttpRequest *request) {
         free(request->body);
         free(request);
         return NULL;
+}
+
+bool http_request_late(const HttpClient *client, uint64_t then) {
+        const HttpRequest *request;
+
+        LIST_FOREACH(request, &client->running, running)
+        if (request->deadline < then)
+                return true;
+        return false;
 }
 
 const char *http_request_header(HttpRequest *request, const char *name) {
@@ -319,6 +336,7 @@ void http_request_finish(HttpRequest *request, CURLcode code) {
         long status = 0;
 
         curl_multi_remove_handle(request->client->multi, request->easy);
+        LIST_REMOVE(request, running);
         request->client = NULL;
 
         if (result.error == -EACCES)

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "http-internal.h"
+#include "watchdog.h"
 
 /* Connections kept open; a workstation speaks to one API host and one bucket host. */
 #define HTTP_CONNECTIONS_KEPT 4L
@@ -152,6 +153,12 @@ int http_client_new(HttpClient **ret, sd_event *event, const char *ca_file, cons
                 return -EIO;
         *ret = TAKE_PTR(client);
         return 0;
+}
+
+bool http_client_stuck(const HttpClient *client, uint64_t patience) {
+        uint64_t now = watchdog_now();
+
+        return now > patience && http_request_late(client, now - patience);
 }
 
 HttpClient *http_client_free(HttpClient *client) {

@@ -29,6 +29,10 @@ typedef struct HttpRequest HttpRequest;
  * -ENODATA: the file holds no certificate. */
 int http_client_new(HttpClient **ret, sd_event *event, const char *ca_file, const char *user_agent);
 
+/* Whether a request has not been called done though its time was up so long ago (µs). libcurl ends each in
+ * time: then it, or the event loop, does not work any more. */
+bool http_client_stuck(const HttpClient *client, uint64_t patience);
+
 /* Not from within HttpDone. All its requests must have been freed. Returns NULL. */
 HttpClient *http_client_free(HttpClient *client);
 DEFINE_CLEANUP(HttpClient *, http_client_freep, http_client_free)

@@ -79,6 +79,7 @@ static const SandboxCall calls[] = {
         ALLOW_OPTION(IPPROTO_IP, IP_RECVERR, "DNS hears that nobody is there"),
         ALLOW_OPTION(IPPROTO_IPV6, IPV6_RECVERR, "DNS hears that nobody is there"),
         ALLOW_OPTION(SOL_SOCKET, SO_SNDBUF, "sd_notify(3)"),
+        ALLOW_OPTION(SOL_SOCKET, 83, "SO_PASSRIGHTS: no descriptors, as capd sends none"),
         ALLOW_OPTION(SOL_SOCKET, SO_SNDBUFFORCE, "sd_notify(3)"),
         ALLOW(getsockname, "libcurl"),
         ALLOW(getpeername, "libcurl"),

@@ -52,6 +52,7 @@ static const SandboxCall calls[] = {
         ALLOW_OPTION(IPPROTO_TCP, TCP_KEEPIDLE, "libcurl"),
         ALLOW_OPTION(IPPROTO_TCP, TCP_KEEPINTVL, "libcurl"),
         ALLOW_OPTION(SOL_SOCKET, SO_SNDBUF, "sd_notify(3)"),
+        ALLOW_OPTION(SOL_SOCKET, 83, "SO_PASSRIGHTS: no descriptors, as brokerd sends none"),
         ALLOW_OPTION(SOL_SOCKET, SO_SNDBUFFORCE, "sd_notify(3)"),
         ALLOW(getsockname, "libcurl"),
         ALLOW(getpeername, "libcurl"),

@@ -1,11 +1,14 @@
 """brokerd with the real control plane and bucket; the tests are capd and uploadd."""
 
 import base64
+import ctypes
 import hashlib
 import json
 import os
+import signal
 import socket
 import subprocess
+import sys
 import time
 import uuid
 
@@ -180,6 +183,49 @@ def test_wrong_and_used_codes(build, stack, code):
         third.run()
         done = third.cli("enroll", input=used + "\n")
         assert done.returncode != 0 and "enrolment_code_invalid" in done.stderr
+
+
+UPLOADD = """
+import socket, sys, time
+connected = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+connected.connect(sys.argv[1])
+connected.send(bytes.fromhex(sys.argv[2]))
+time.sleep(600)
+"""
+
+
+def process(agent, pid=0):
+    """A process that connects in uploadd's place, with this id if it is free (clone3(2)). Returns its id."""
+    wanted = (ctypes.c_int * 1)(pid)
+    arguments = (ctypes.c_uint64 * 10)(0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, ctypes.addressof(wanted) if pid else 0, 1 if pid else 0)
+    libc = ctypes.PyDLL(None, use_errno=True)  # keeps the interpreter's lock, which the child needs
+    made = libc.syscall(435, arguments, ctypes.sizeof(arguments))
+    if made == 0:
+        try:
+            os.execv(sys.executable, [sys.executable, "-c", UPLOADD, agent.broker_path, wire.pack(wire.HELLO, version=1).hex()])
+        finally:
+            os._exit(1)
+    assert made > 0, os.strerror(ctypes.get_errno())
+    return made
+
+
+def test_another_process_of_the_same_id_is_another(enrolled):
+    """What the first one recorded is gone with it, and the control plane is told so."""
+    if tuple(int(n) for n in os.uname().release.split(".")[:2]) < (6, 5):
+        pytest.skip("this kernel has no SO_PEERPIDFD")
+    pid = process(enrolled)
+    enrolled.wait_log(f"uploadd (pid {pid}) has connected")
+    enrolled.wait(lambda s: s["Recording"], "a recording begins")
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    enrolled.wait_log("has disconnected")
+    again = process(enrolled, pid)
+    try:
+        assert again == pid
+        enrolled.wait_log("uploadd has lost the rest")
+    finally:
+        os.kill(again, signal.SIGKILL)
+        os.waitpid(again, 0)
 
 
 def test_stays_enrolled_over_a_restart(enrolled):

@@ -82,12 +82,16 @@ int wire_listen_fd(const char *name _unused_, int *ret_fd) {
         return 0;
 }
 
+int wire_know_domain(void) {
+        return 0;
+}
+
 int wire_user(const char *name _unused_, uid_t *ret_uid) {
         *ret_uid = getuid();
         return 0;
 }
 
-int wire_accept(int listen_fd, uid_t uid, int *ret_fd, uid_t *ret_uid, pid_t *ret_pid) {
+int wire_accept(int listen_fd, uid_t uid, const char *domain _unused_, int *ret_fd, WirePeer *ret_peer) {
         eventfd_t n;
 
         for (unsigned i = 0; i < WIRE_CHANNELS; i++) {
@@ -97,15 +101,18 @@ int wire_accept(int listen_fd, uid_t uid, int *ret_fd, uid_t *ret_uid, pid_t *re
                         continue;
                 (void) eventfd_read(listen_fd, &n);
                 *ret_fd = TAKE_FD(channel->waiting);
-                *ret_uid = uid;
-                *ret_pid = channel->pid;
+                *ret_peer = (WirePeer){ .uid = uid, .pid = channel->pid };
                 return 0;
         }
         return -EAGAIN;
 }
 
+int wire_peer_pidfd(int fd _unused_) {
+        return -ENOPROTOOPT;
+}
+
 /* The path is the channel's number. */
-int wire_connect(const char *path, int *ret_fd) {
+int wire_connect(const char *path, const char *domain _unused_, bool passes_fds _unused_, int *ret_fd) {
         *ret_fd = make_pair(&channels[path[0] - '0']);
         return 0;
 }

@@ -269,6 +269,28 @@ static void test_a_freed_request_is_silent(void **state _unused_) {
         close_client(&f);
 }
 
+/* libcurl ends each request in time, unless its loop does not run: so it does not here. */
+static void test_a_request_that_does_not_end_is_noticed(void **state _unused_) {
+        HttpRequest *request;
+        char url[256];
+        Fixture f;
+
+        assert_return_code(open_client(&f, certificate), 0);
+        url_of(url, sizeof(url), "bucket.test", port, "/silent");
+        const HttpOptions options = {
+                .method = "GET", .url = url, .addresses = &loopback, .n_addresses = 1, .timeout = 50000
+        };
+        assert_return_code(http_request_new(&request, f.client, &options, on_done, &f), 0);
+        assert_false(http_client_stuck(f.client, 60000000));
+        usleep(100000);
+        assert_true(http_client_stuck(f.client, 1000));
+        assert_false(http_client_stuck(f.client, 60000000));
+        while (!f.done)
+                assert_return_code(sd_event_run(f.event, UINT64_MAX), 0);
+        assert_false(http_client_stuck(f.client, 1000));
+        close_client(&f);
+}
+
 static void test_refuses_what_cannot_be_sent(void **state _unused_) {
         const HttpOptions wrong[] = {
                 { .method = "GET", .url = "http://bucket.test/" },
@@ -439,6 +461,7 @@ int main(void) {
                 cmocka_unit_test(test_statuses_are_answers),
                 cmocka_unit_test(test_failures_say_what_failed),
                 cmocka_unit_test(test_a_freed_request_is_silent),
+                cmocka_unit_test(test_a_request_that_does_not_end_is_noticed),
                 cmocka_unit_test(test_refuses_what_cannot_be_sent),
                 cmocka_unit_test(test_needs_certificates),
                 cmocka_unit_test(test_works_without_files_threads_and_resolver),

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 import uuid
 
 import numpy
@@ -147,15 +148,33 @@ class Uploadd:
         self._program = program
         self.process = None
 
-    def start(self):
+    def start(self, **environment):
         # A sanitizer's leak check wants to trace the process: the sandbox kills it for that.
-        environment = os.environ | {"ASAN_OPTIONS": "detect_leaks=0", "STREAMSIGHT_LOG_LEVEL": "7"}
+        environment = os.environ | {"ASAN_OPTIONS": "detect_leaks=0", "STREAMSIGHT_LOG_LEVEL": "7"} | environment
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(
                 [self._program, f"--config={self.config}", f"--frame-socket={self.frame_socket}",
                  f"--broker-socket={self.broker_socket}"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=environment)
         return self
+
+    def watch(self, seconds):
+        """Starts it with systemd's watchdog (sd_watchdog_enabled(3)); fed() listens."""
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._notify.bind(str(self.directory / "notify"))
+        return self.start(NOTIFY_SOCKET=str(self.directory / "notify"), WATCHDOG_USEC=str(int(seconds * 1e6)))
+
+    def fed(self, seconds):
+        """Whether it feeds its watchdog within so long."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._notify.settimeout(left)
+            try:
+                if b"WATCHDOG=1" in self._notify.recv(4096):
+                    return True
+            except TimeoutError:
+                pass
+        return False
 
     def log(self):
         return self.log_file.read_text(errors="replace")

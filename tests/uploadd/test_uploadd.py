@@ -417,6 +417,48 @@ def test_tls_that_is_not_good_enough(build, run_dir, ca, bucket):
         assert uploadd.stop() == -9, uploadd.log()
 
 
+def watched(build, run_dir, ca, body):
+    """With a watchdog of 8 s: capd's silence is a gap after 5."""
+    uploadd = Uploadd(build / "uploadd" / "streamsight-uploadd", run_dir, ca.cert_file).watch(8)
+    capd, listener = Capd(uploadd.frame_socket), wire.Listener(uploadd.broker_socket)
+    try:
+        broker = Broker(listener)
+        broker.record()
+        broker.stats(lambda s: s.frames >= 2)
+        assert uploadd.fed(8)
+        body(uploadd, capd, broker)
+    finally:
+        capd.close()
+        listener.close()
+        assert uploadd.stop() == -9, uploadd.log()
+
+
+def test_the_watchdog_is_fed_where_capd_is_silent(build, run_dir, ca):
+    """That is a gap: uploadd has done what it can, and would lose what waits in its memory."""
+    def body(uploadd, capd, broker):
+        capd.silent = True
+        assert broker.stats(lambda s: b"does not answer" in s.text)
+        time.sleep(10)
+        while uploadd.fed(0.01):
+            pass
+        assert uploadd.fed(20) and "not fed" not in uploadd.log()
+    watched(build, run_dir, ca, body)
+
+
+def test_the_watchdog_is_not_fed_where_nothing_comes_of_it(build, run_dir, ca):
+    """An output that is neither asked for nor a gap, because of what capd said last."""
+    def body(uploadd, capd, broker):
+        capd.pictures[0] = wire.FrameNone(wire.NONE, 0, wire.TOO_SOON, not_before=wire.boottime() + 3600 * 10**9)
+        end = time.monotonic() + 60
+        while "The watchdog is not fed any more: an output has neither a frame nor a gap" not in uploadd.log():
+            assert time.monotonic() < end, uploadd.log()
+            time.sleep(0.1)
+        while uploadd.fed(0.01):
+            pass
+        assert not uploadd.fed(5)
+    watched(build, run_dir, ca, body)
+
+
 def test_over_ipv6(build, run_dir, ca):
     """What libcurl asks of the kernel for it, the filter must let through."""
     with FaultServer(ca.issue("six"), address="::1") as bucket:
