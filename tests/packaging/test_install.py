@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -16,7 +17,9 @@ EXPORT = {"usr/lib/streamsight/streamsight-export", "usr/lib/streamsight/streams
           "usr/share/bash-completion/completions/streamsight-verify"}
 CONTROL_PLANE = {"etc/streamsight/apid.conf", "usr/share/streamsight/apid.conf", "usr/lib/streamsight/apid",
                  "usr/sbin/streamsight-admin", "usr/share/man/man8/streamsight-admin.8",
-                 "usr/share/bash-completion/completions/streamsight-admin"}
+                 "usr/share/bash-completion/completions/streamsight-admin", "usr/share/streamsight/postgresql/pg_ident.conf",
+                 "usr/share/streamsight/redis/streamsight.conf", "usr/share/streamsight/nftables/private.nft",
+                 "usr/share/doc/streamsight/OPERATIONS.md"}
 
 
 def install(build, folder, tags):
@@ -29,6 +32,14 @@ def test_the_parts_are_apart(build, tmp_path):
     agent, export, control = (install(build, tmp_path / tags, tags) for tags in ("agent", "export", "control-plane"))
     assert AGENT <= agent and EXPORT <= export and CONTROL_PLANE <= control
     assert not agent & export and not agent & control and not export & control
+
+
+def test_the_gateway_leads_to_where_apid_listens():
+    """As shipped; and the unit may bind there, and nowhere else."""
+    shipped = SOURCE / "packaging"
+    listens = re.findall(r"^\w*Listen=127\.0\.0\.1:(\d+)$", (shipped / "config/apid.conf").read_text(), re.M)
+    assert re.search(r"^server 127\.0\.0\.1:(\d+);$", (shipped / "gateway/upstream.conf.example").read_text(), re.M)[1] == listens[0]
+    assert re.findall(r"^SocketBindAllow=tcp:(\d+)$", (shipped / "systemd/streamsight-apid.service").read_text(), re.M) == listens
 
 
 @pytest.mark.parametrize("tag, name, mode", [("agent", "agent.conf", 0o644), ("control-plane", "apid.conf", 0o644)])

@@ -114,6 +114,68 @@ def test_gateway_limits_rates(witnessed, http):
     assert http.get(witnessed.url + "/v1/thing").status_code == 200  # the others are not held up
 
 
+@pytest.mark.parametrize("headers", [lambda name: {"Authorization": f"Bearer {name}"}, lambda name: {"Cookie": f"a=b; __Host-streamsight={name}"}])
+def test_gateway_limits_each_caller(witnessed, http, headers):
+    """One device or session cannot use up what all behind its address share."""
+    ask = lambda name: http.get(witnessed.url + "/v1/thing", headers=headers(name)).status_code
+    statuses = []
+    while 429 not in statuses and len(statuses) < 2000:
+        statuses.append(ask("greedy"))
+    assert statuses[:100] == [200] * 100 and statuses[-1] == 429
+    assert ask("modest") == 200 and http.get(witnessed.url + "/v1/thing").status_code == 200
+
+
+WEAK = ["ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA",
+        "ECDHE-ECDSA-AES128-CCM8", "ECDHE-ECDSA-NULL-SHA", "AECDH-AES128-SHA"]
+
+
+@pytest.mark.parametrize("suite", WEAK + ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"])
+def test_gateway_refuses_weak_suites(gateway, suite):
+    """Those for our kind of certificate that OpenSSL knows and TLS 1.2 allows: without AEAD, with a short tag, without encryption."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_ciphers(suite + ":@SECLEVEL=0")
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with socket.create_connection(("127.0.0.1", gateway.port)) as s:
+        if suite in WEAK:
+            with pytest.raises(ssl.SSLError, match="(?i)handshake.failure"):
+                context.wrap_socket(s, server_hostname=names.API)
+        else:
+            with context.wrap_socket(s, server_hostname=names.API) as t:
+                assert t.cipher()[0] == suite
+
+
+def drip(gateway, ca, begin, piece):
+    """Sends one piece after the other until the gateway has had enough; what it says, and how many pieces it took."""
+    context = ssl.create_default_context(cafile=ca.cert_file)
+    context.set_alpn_protocols(["http/1.1"])
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as s, context.wrap_socket(s, server_hostname=names.API) as t:
+        t.settimeout(1)
+        t.sendall(begin)
+        for n in range(60):
+            try:
+                t.sendall(piece)
+                return t.recv(4096), n
+            except TimeoutError:
+                pass
+            except OSError:
+                return b"", n
+        return None, 60
+
+
+def test_gateway_cuts_slow_headers(witnessed, ca):
+    answer, pieces = drip(witnessed, ca, b"GET /v1/thing HTTP/1.1\r\nHost: x\r\n", b"A: b\r\n")
+    assert answer is not None and b"200" not in answer[:15] and pieces > 0
+
+
+def test_gateway_cuts_slow_bodies(witnessed, ca):
+    """One that pauses for longer than a network does. (apid hears of no request before it is whole.)"""
+    begin = b"POST /v1/thing HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+    answer, pieces = drip(witnessed, ca, begin, b"")
+    assert answer is not None and b"200" not in answer[:15] and pieces > 0
+
+
 def test_gateway_without_apid(ca, http, services):
     gateway = Gateway(services.run_dir / "gw-alone", ca, 1)  # tcpmux: nobody listens there
     gateway.start()
