@@ -11,7 +11,7 @@
 /* POST /v1/buckets: the one request that brings a secret, which is encrypted before it goes to the database.
  */
 int handle_bucket(Request *request) {
-        enum { ENDPOINT, REGION, BUCKET, PREFIX, PATH_STYLE, SSE, KEY_ID, SECRET, _N };
+        enum { ENDPOINT, REGION, BUCKET, PREFIX, PATH_STYLE, SSE, KMS_KEY_ID, KEY_ID, SECRET, _N };
         Field fields[_N] = {
                 [ENDPOINT] = { "endpoint", FIELD_TEXT, .maximum = 300 },
                 [REGION] = { "region", FIELD_TEXT, .maximum = 64 },
@@ -19,6 +19,7 @@ int handle_bucket(Request *request) {
                 [PREFIX] = { "prefix", FIELD_TEXT, .omittable = true, .maximum = 512 },
                 [PATH_STYLE] = { "path_style", FIELD_BOOL },
                 [SSE] = { "sse", FIELD_WORD, .omittable = true, .words = "AES256 aws:kms" },
+                [KMS_KEY_ID] = { "sse_kms_key_id", FIELD_TEXT, .omittable = true, .maximum = 2048 },
                 [KEY_ID] = { "access_key_id", FIELD_TEXT, .maximum = 128 },
                 [SECRET] = { "secret_access_key", FIELD_TEXT, .maximum = SECRET_PLAIN_MAX },
         };
@@ -33,7 +34,7 @@ int handle_bucket(Request *request) {
         const char *const place[] = { request->token,           fields[ENDPOINT].parameter,
                                       fields[REGION].parameter, fields[BUCKET].parameter,
                                       fields[PREFIX].parameter, fields[PATH_STYLE].parameter,
-                                      fields[SSE].parameter };
+                                      fields[SSE].parameter,    fields[KMS_KEY_ID].parameter };
         r = database_call_repeatable(request, "bucket_id", place, ELEMENTSOF(place), &found);
         if (r < 0)
                 return r;
@@ -50,6 +51,7 @@ int handle_bucket(Request *request) {
                 fields[PREFIX].parameter,
                 fields[PATH_STYLE].parameter,
                 fields[SSE].parameter,
+                fields[KMS_KEY_ID].parameter,
                 fields[KEY_ID].parameter,
                 token_bytea(request, stored, size),
                 request_client_address(request),

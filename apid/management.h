@@ -6,7 +6,7 @@
 
 #include "request.h"
 
-#define OPERATION_FIELDS_MAX 6U
+#define OPERATION_FIELDS_MAX 10U
 
 typedef enum OperationSecret {
         SECRET_NONE,

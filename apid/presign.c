@@ -54,9 +54,14 @@ int presign(Request *request, const PGresult *upload, const char *method, SigV4H
         if (!host || !path)
                 return -ENOMEM;
         if (encrypt && sse[0]) {
-                if (*n_headers == SIGV4_HEADERS_MAX)
+                const char *key_id = database_text(upload, "sse_kms_key_id");
+                if (*n_headers + 2 > SIGV4_HEADERS_MAX)
                         return -E2BIG;
                 headers[(*n_headers)++] = (SigV4Header){ "x-amz-server-side-encryption", sse };
+                if (key_id[0])
+                        headers[(*n_headers)++] =
+                                        (SigV4Header){ "x-amz-server-side-encryption-aws-kms-key-id",
+                                                       key_id };
         }
 
         r = open_secret(request, upload, secret);

@@ -147,6 +147,8 @@ const ProblemInfo problems[_PROBLEM_MAX] = {
                                       "Get it again, and send the revision that it has now." },
         [PROBLEM_EMAIL_INVALID] = { "email_invalid", 422, "SS059", NULL, "That is no e-mail address",
                                     "Send one like name@example.org." },
+        [PROBLEM_POLICY_INVALID] = { "policy_invalid", 422, "SS061", NULL, "The policy is described wrongly",
+                                     "bytes_per_minute must be 0 (no ceiling) or from 1000000 to 4000000000." },
         [PROBLEM_BUCKET_INVALID] = { "bucket_invalid", 422, "SS060", NULL, "The bucket is described wrongly",
                                      "endpoint must be https://host[:port], bucket and region in lower case, prefix without slashes at its ends." },
         [PROBLEM_IDEMPOTENCY_KEY_REUSED] = { "idempotency_key_reused", 422, "SS070", NULL,

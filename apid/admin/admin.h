@@ -21,6 +21,9 @@ typedef enum Option {
         OPTION_ACCESS_KEY_ID,
         OPTION_PATH_STYLE,
         OPTION_SSE,
+        OPTION_SSE_KMS_KEY_ID,
+        OPTION_CA_FILE,
+        OPTION_HTTP_PORT,
         OPTION_RECORDING,
         OPTION_FRAMES_PER_SECOND,
         OPTION_JPEG_QUALITY,
@@ -48,6 +51,7 @@ typedef struct Admin {
 int command_migrate(Admin *admin);
 int command_company_create(Admin *admin);
 int command_bucket_set(Admin *admin);
+int command_bucket_check(Admin *admin);
 int command_policy_set(Admin *admin);
 int command_enrolment_code_create(Admin *admin);
 int command_user_create(Admin *admin);

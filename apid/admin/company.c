@@ -117,16 +117,14 @@ static int lock_bucket(Admin *admin, PGresult **ret) {
                                            admin->options[OPTION_BUCKET],
                                            admin->options[OPTION_PREFIX],
                                            admin->options[OPTION_SSE],
-                                           admin->options[OPTION_PATH_STYLE] ? "true" : "false" };
+                                           admin->options[OPTION_PATH_STYLE] ? "true" : "false",
+                                           admin->options[OPTION_SSE_KMS_KEY_ID] };
 
         /* The same place again only gets another key; a new place, another id. */
-        return admin_query(
-                        admin,
-                        "SELECT coalesce((SELECT id FROM streamsight.bucket WHERE company_id = $1 AND endpoint = $2"
-                        " AND region = $3 AND bucket = $4 AND prefix = $5 AND sse IS NOT DISTINCT FROM $6"
-                        " AND path_style = $7::boolean LIMIT 1), gen_random_uuid()) AS id"
-                        " FROM streamsight.company WHERE id = $1 FOR UPDATE",
-                        parameters, ELEMENTSOF(parameters), ret);
+        return admin_query(admin,
+                           "SELECT streamsight.place_id($1, $2, $3, $4, $5, $7, $6, $8) AS id"
+                           " FROM streamsight.company WHERE id = $1 FOR UPDATE",
+                           parameters, ELEMENTSOF(parameters), ret);
 }
 
 static int store_bucket(Admin *admin, const MasterKeys *keys, PGresult **ret) {
@@ -152,7 +150,8 @@ static int store_bucket(Admin *admin, const MasterKeys *keys, PGresult **ret) {
                                            admin->options[OPTION_PATH_STYLE] ? "true" : "false",
                                            admin->options[OPTION_SSE],
                                            admin->options[OPTION_ACCESS_KEY_ID],
-                                           secret };
+                                           secret,
+                                           admin->options[OPTION_SSE_KMS_KEY_ID] };
         const char *const company[] = { admin->options[OPTION_COMPANY] };
         _cleanup_(PQclearp) PGresult *others = NULL;
         r = admin_query(admin,
@@ -164,8 +163,8 @@ static int store_bucket(Admin *admin, const MasterKeys *keys, PGresult **ret) {
                         admin,
                         "WITH made AS ("
                         " INSERT INTO streamsight.bucket (company_id, id, endpoint, region, bucket, prefix, path_style,"
-                        "                                 sse, access_key_id, secret)"
-                        " VALUES ($1, $2, $3, $4, $5, $6, $7::boolean, $8, $9, $10)"
+                        "                                 sse, access_key_id, secret, sse_kms_key_id)"
+                        " VALUES ($1, $2, $3, $4, $5, $6, $7::boolean, $8, $9, $10, $11)"
                         " ON CONFLICT (company_id, id) DO UPDATE SET access_key_id = excluded.access_key_id,"
                         "  secret = excluded.secret, current = true"
                         " RETURNING id, company_id, endpoint, bucket, prefix),"

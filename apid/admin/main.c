@@ -24,6 +24,9 @@ static const struct option long_options[] = {
         [OPTION_ACCESS_KEY_ID] = { "access-key-id", required_argument, NULL, OPTION_ACCESS_KEY_ID },
         [OPTION_PATH_STYLE] = { "path-style", no_argument, NULL, OPTION_PATH_STYLE },
         [OPTION_SSE] = { "sse", required_argument, NULL, OPTION_SSE },
+        [OPTION_SSE_KMS_KEY_ID] = { "sse-kms-key-id", required_argument, NULL, OPTION_SSE_KMS_KEY_ID },
+        [OPTION_CA_FILE] = { "ca-file", required_argument, NULL, OPTION_CA_FILE },
+        [OPTION_HTTP_PORT] = { "http-port", required_argument, NULL, OPTION_HTTP_PORT },
         [OPTION_RECORDING] = { "recording", required_argument, NULL, OPTION_RECORDING },
         [OPTION_FRAMES_PER_SECOND] = { "frames-per-second", required_argument, NULL,
                                        OPTION_FRAMES_PER_SECOND },
@@ -59,8 +62,11 @@ static const Command commands[] = {
         { "bucket", "set", NULL,
           BIT(OPTION_COMPANY) | BIT(OPTION_ENDPOINT) | BIT(OPTION_REGION) | BIT(OPTION_BUCKET) |
                           BIT(OPTION_PREFIX) | BIT(OPTION_ACCESS_KEY_ID),
-          BIT(OPTION_PATH_STYLE) | BIT(OPTION_SSE), command_bucket_set,
+          BIT(OPTION_PATH_STYLE) | BIT(OPTION_SSE) | BIT(OPTION_SSE_KMS_KEY_ID), command_bucket_set,
           "Say where a company's recordings go; reads the secret key from standard input" },
+        { "bucket", "check", NULL, BIT(OPTION_COMPANY), BIT(OPTION_CA_FILE) | BIT(OPTION_HTTP_PORT),
+          command_bucket_check,
+          "Try on the company's bucket what its key must and what it must not be able to do; leaves an object" },
         { "policy", "set", NULL, BIT(OPTION_COMPANY),
           BIT(OPTION_RECORDING) | BIT(OPTION_FRAMES_PER_SECOND) | BIT(OPTION_JPEG_QUALITY) |
                           BIT(OPTION_SEGMENT_SECONDS) | BIT(OPTION_BYTES_PER_MINUTE) |
@@ -118,6 +124,9 @@ static void print_help(void) {
              "      --endpoint=URL          https://host[:port] of the S3 server\n"
              "      --path-style            the bucket's name is in the path, not in the host's name\n"
              "      --sse=AES256|aws:kms    ask for server-side encryption\n"
+             "      --sse-kms-key-id=ID     under this key, with aws:kms; else the bucket's default\n"
+             "      --ca-file=FILE          certificates (PEM) that the S3 server's must lead to\n"
+             "      --http-port=PORT        where the S3 server would listen for plain HTTP (80)\n"
              "      --recording=automatic|manual|off\n"
              "      --pause-seconds=NUMBER  how long a workstation may pause, 0: not at all\n"
              "      --record-locked=yes|no  also while the session is locked\n"

@@ -60,7 +60,7 @@ def test_only_the_procedures_can_be_executed(sql):
         "api.change_employee", "api.list_assignments", "api.assign", "api.unassign", "api.list_devices", "api.show_device",
         "api.assign_device", "api.revoke_device", "api.change_device_key", "api.list_enrolment_codes",
         "api.create_enrolment_code", "api.withdraw_enrolment_code", "api.list_policies", "api.create_policy",
-        "api.list_buckets", "api.bucket_id", "api.set_bucket", "api.list_audit"}
+        "api.list_buckets", "api.bucket_id", "api.set_bucket", "api.list_audit", "api.list_statements"}
     # Each runs as the owner with a search path that nobody can put anything before.
     assert sql("SELECT string_agg(proname, ',') FROM pg_proc WHERE pronamespace = 'api'::regnamespace AND (NOT prosecdef OR "
                "proowner <> 'streamsight_owner'::regrole OR "

@@ -10,7 +10,7 @@ import pytest
 
 from services.people import User
 
-from .client import Device, b64url, code_of, jwk, jws
+from .client import Device, b64url, code_of, jwk, jws, session_token
 
 
 class Staff:
@@ -178,6 +178,68 @@ def test_a_bucket_that_the_api_set_is_used(staff, stack, worker, http):
     for change in ({"endpoint": "http://s3.example.org"}, {"bucket": "UPPER"}, {"prefix": "/x"}, {"region": "a b"}):
         assert code_of(staff.admin("POST", "/v1/buckets", body | change)) == (422, "bucket_invalid")
     assert [b["id"] for b in staff.owner("GET", "/v1/buckets").json()["buckets"] if b["current"]] == [again.json()["id"]]
+
+
+def test_ceilings_are_set_and_taken_away(staff, worker):
+    device = worker[1]
+    change = lambda **members: staff.admin("POST", "/v1/policies", members | {
+        "revision": staff.admin("GET", "/v1/policies").json()["policies"][0]["revision"]})
+    told = lambda: {name: value for name, value in device("GET", "/v1/devices/self/policy").json().items() if name.endswith(("minute", "per_second"))
+                    and name != "frames_per_second"}
+    made = change(bytes_per_minute=1000000, cpu_ms_per_second=1000)
+    assert made.status_code == 201 and (made.json()["bytes_per_minute"], made.json()["cpu_ms_per_second"]) == (1000000, 1000)
+    assert told() == {"bytes_per_minute": 1000000, "cpu_ms_per_second": 1000}
+    change(bytes_per_minute=4000000000)
+    assert told() == {"bytes_per_minute": 4000000000, "cpu_ms_per_second": 1000}
+    change(bytes_per_minute=0, cpu_ms_per_second=0)
+    assert told() == {}
+    change(pause_seconds=60, record_locked=True)
+    policy = device("GET", "/v1/devices/self/policy").json()
+    assert (policy["pause_seconds"], policy["record_locked"]) == (60, True)
+    change(pause_seconds=0, record_locked=False)
+    for low in (1, 999999):
+        assert code_of(change(bytes_per_minute=low)) == (422, "policy_invalid")
+    for members in ({"bytes_per_minute": 4000000001}, {"cpu_ms_per_second": 1001}):
+        assert code_of(change(**members)) == (422, "field_invalid")
+
+
+def test_two_who_name_one_bucket_at_once_mean_one_row(staff, sql, api, apid, stack):
+    body = {"endpoint": "https://s3.example.org", "region": "r", "bucket": f"b{uuid.uuid4().hex[:8]}", "path_style": False, "sse": "aws:kms",
+            "sse_kms_key_id": "alias/one", "access_key_id": "K", "secret_access_key": "s"}
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: staff.owner("POST", "/v1/buckets", body), range(8)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert sql(f"SELECT count(*), count(*) FILTER (WHERE current) FROM streamsight.bucket WHERE bucket = '{body['bucket']}'") == "1|1"
+    # Whatever comes between the two questions that apid asks the database.
+    token = session_token(staff.owner.user.token)
+    place = lambda name: stack.postgres.sql(f"SELECT api.bucket_id('{token}', 'https://s3.example.org', 'r', '{name}', NULL, true, NULL, NULL)",
+                                            dsn=apid.database_dsn)
+    assert place("new-one") == place("new-one") != place("new-two")
+    # Another key of the key management service is another place: what was encrypted under the first stays readable.
+    other = staff.owner("POST", "/v1/buckets", body | {"sse_kms_key_id": "alias/two"})
+    assert other.json()["id"] != answers[0].json()["id"] and other.json()["sse_kms_key_id"] == "alias/two"
+    assert code_of(staff.owner("POST", "/v1/buckets", body | {"sse": "AES256"})) == (422, "bucket_invalid")
+    apid.set_bucket(staff.company, stack.s3)
+
+
+def test_statements_are_for_those_who_verify(staff, worker, api):
+    employee, device = worker
+    recording, bodies = device.open(), []
+    for sequence in range(3):
+        body = device.signed_segment(recording, sequence, b"%d" % sequence, b"%d" % (sequence - 1) if sequence else None)
+        assert device("POST", f"/v1/recordings/{recording}/segments", body).status_code == 201
+        device.complete(recording, sequence, b"%d" % sequence)
+        bodies.append(body)
+    path = f"/v1/recordings/{recording}/statements"
+    first = staff.auditor("GET", path, params={"limit": 2}).json()
+    assert first["recording"] is None and first["next"] == 1
+    rest = staff.auditor("GET", path, params={"limit": 2, "after": first["next"]}).json()
+    assert [s["statement"] for s in first["segments"] + rest["segments"]] == [body["statement"] for body in bodies] and rest["next"] is None
+    assert first["segments"][0]["object_key"].endswith(f"{recording}/00000000-{bodies[0]['sha256']}.sss")
+    device.finish(recording, 3)
+    assert staff.owner("GET", path).json()["recording"].count(".") == 2
+    assert code_of(staff.manager("GET", path)) == (404, "recording_unknown")  # not assigned
 
 
 def test_a_revoked_device_is_out_at_once(staff, worker):

@@ -97,6 +97,29 @@ def test_server_side_encryption_is_asked_for(apid, stack, http, new_device):
     assert http.put(answer["url"], data=b"segment", headers=without).status_code in (400, 403)
 
 
+@pytest.mark.parametrize("sse", ["AES256", "aws:kms"])
+def test_encrypted_and_read_again(apid, api, stack, http, new_device, sse):
+    """Under the tenant's own key of the key management service, which is the only one that this server has."""
+    company = apid.create_company("Encrypted Corp")
+    key_id = stack.s3.kms_key_id if sse == "aws:kms" else None
+    apid.set_bucket(company, stack.s3, sse=sse, kms_key_id=key_id)
+    device, viewer = new_device(company), apid.viewer_token(company)
+    recording = device.open()
+    order = device.offer(recording, 0, b"segment").json()
+    named = "x-amz-server-side-encryption-aws-kms-key-id"
+    assert order["headers"]["x-amz-server-side-encryption"] == sse and order["headers"].get(named) == key_id
+    if key_id:
+        assert named in urllib.parse.parse_qs(urllib.parse.urlsplit(order["url"]).query)["X-Amz-SignedHeaders"][0].split(";")
+        assert http.put(order["url"], data=b"segment", headers=order["headers"] | {named: "another"}).status_code == 403
+    assert http.put(order["url"], data=b"segment", headers=order["headers"]).status_code == 200
+    device.complete(recording, 0, b"segment")
+    segment = api("GET", f"/v1/recordings/{recording}/segments", token=viewer).json()["segments"][0]["id"]
+    answer = http.get(api("POST", f"/v1/segments/{segment}/url", token=viewer).json()["url"])
+    assert answer.content == b"segment"
+    if key_id:  # Ceph 16 takes AES256 and does not encrypt: streamsight-admin bucket check says so
+        assert answer.headers["x-amz-server-side-encryption"] == sse and answer.headers[named] == key_id
+
+
 def test_a_moved_company_still_finds_what_lies_in_the_old_bucket(apid, api, stack, http, new_device):
     company = apid.create_company("Moving Corp")
     apid.set_bucket(company, stack.s3)

@@ -102,11 +102,12 @@ class Apid:
     def create_company(self, name="Example Corp"):
         return self.admin("company", "create", name)
 
-    def set_bucket(self, company, s3, *, sse=None):
+    def set_bucket(self, company, s3, *, sse=None, kms_key_id=None):
         """Points a company at a RadosGateway's bucket with the tenant's key."""
         self.admin("bucket", "set", "--company", company, "--endpoint", s3.endpoint, "--region", s3.region,
                    "--bucket", s3.bucket, "--prefix", s3.prefix, "--access-key-id", s3.tenant.access_key_id,
-                   "--path-style", *(["--sse", sse] if sse else []), stdin=s3.tenant.secret_access_key + "\n")
+                   "--path-style", *(["--sse", sse] if sse else []),
+                   *(["--sse-kms-key-id", kms_key_id] if kms_key_id else []), stdin=s3.tenant.secret_access_key + "\n")
 
     def enrolment_code(self, company, ttl=None):
         return self.admin("enrolment-code", "create", "--company", company, *(["--ttl", ttl] if ttl else []))
