@@ -15,7 +15,7 @@
 #define ROW_TILES 3U
 /* The same for both at once: windows at the middles of the tiles before, and everywhere in a few rows now.
  */
-#define ANCHORS_MAX 16384U
+#define ANCHORS_MAX 6144U
 #define LINES_MAX   24U
 #define TALLY_SLOTS 1024U
 #define VOTES_MIN   6U

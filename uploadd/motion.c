@@ -404,9 +404,10 @@ static bool probe(const Motion *motion, uint32_t n_changed) {
 /* Takes what the moves of one displacement explain, unless they are as many as that. */
 static void try_shift(Motion *motion) {
         uint32_t n_tiles = motion->now->tiles_across * motion->now->tiles_down, n_moves = motion->n_moves;
+        uint32_t n_changed = count_changed(motion);
         uint64_t moved = motion->moved;
 
-        if (!probe(motion, count_changed(motion)) || match_all(motion) < MATCHES_MIN)
+        if (n_changed < MATCHES_MIN || !probe(motion, n_changed) || match_all(motion) < MATCHES_MIN)
                 return;
         for (uint32_t round = 0; round < ROUNDS && merge(motion); round++)
                 ;
