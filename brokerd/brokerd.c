@@ -97,6 +97,13 @@ static int open_identity(Broker *broker) {
         int r;
 
         r = identity_load(broker->settings.state_directory, &broker->identity);
+        if (r == -EKEYREJECTED)
+                return log_error_errno(
+                                r,
+                                "The device key in %s was stored under another wrapping key than the "
+                                "one given, or was altered. Bring that credential back; if it is lost, "
+                                "move device.json away and enrol again.",
+                                broker->settings.state_directory);
         if (r < 0)
                 return log_error_errno(r,
                                        "Cannot read this device's key and id in %s (if they are lost, move "
@@ -177,7 +184,16 @@ static int run(int argc, char *argv[]) {
                 return log_error_errno(r, "Cannot see its own SELinux domain: %m");
         r = identity_protect_process();
         if (r < 0)
-                return log_error_errno(r, "Cannot keep the device key from others: %m");
+                return log_error_errno(
+                                r,
+                                "Cannot lock memory for the device key (its unit's LimitMEMLOCK= must "
+                                "allow it): %m");
+        r = identity_take_wrapping_key();
+        if (r < 0)
+                return log_error_errno(r,
+                                       "Cannot read the credential wrapping-key, under which the device key "
+                                       "is stored (LoadCredentialEncrypted= of the unit; "
+                                       "streamsight-brokerd-key.service makes it): %m");
         r = open_loop(&broker);
         if (r < 0)
                 return log_error_errno(r, "Cannot open an event loop: %m");

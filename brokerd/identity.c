@@ -2,23 +2,52 @@
 
 #include "identity.h"
 
+#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/pem.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "key-seal.h"
 #include "state-file.h"
 
 #define KEY_FILE      "device.key"
 #define DEVICE_FILE   "device.json"
+#define WRAPPING_KEY  "wrapping-key"
 #define FILE_SIZE_MAX 8192
 #define SECURE_HEAP   65536
+#define PEM_BEGIN     "-----BEGIN PRIVATE KEY-----"
+
+/* In the secure heap, as the key that it wraps. */
+static uint8_t *wrapping_key;
 
 DEFINE_CLEANUP(BIO *, BIO_freep, BIO_free_all)
 
 int identity_protect_process(void) {
-        /* 2: the memory is guarded but could not be locked, which a machine without swap can live with. */
-        return CRYPTO_secure_malloc_init(SECURE_HEAP, 32) > 0 ? 0 : -ENOMEM;
+        /* 2: the memory is guarded, but could not be locked. */
+        return CRYPTO_secure_malloc_init(SECURE_HEAP, 32) == 1 ? 0 : -ENOMEM;
+}
+
+int identity_take_wrapping_key(void) {
+        const char *directory = getenv("CREDENTIALS_DIRECTORY");
+        _cleanup_free_ char *path = NULL;
+        _cleanup_close_ int fd = -1;
+        struct stat st;
+
+        if (!directory)
+                return -ENOENT;
+        if (asprintf(&path, "%s/" WRAPPING_KEY, directory) < 0)
+                return -ENOMEM;
+        fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -errno;
+        if (!S_ISREG(st.st_mode) || st.st_size != WRAPPING_KEY_SIZE)
+                return -EBADMSG;
+        wrapping_key = OPENSSL_secure_malloc(WRAPPING_KEY_SIZE);
+        if (!wrapping_key)
+                return -ENOMEM;
+        return read(fd, wrapping_key, WRAPPING_KEY_SIZE) == WRAPPING_KEY_SIZE ? 0 : -EIO;
 }
 
 int identity_generate_key(EVP_PKEY **ret) {
@@ -44,17 +73,42 @@ static int key_from_pem(const uint8_t *pem, size_t size, EVP_PKEY **ret) {
         return 0;
 }
 
-int identity_load_key(const char *directory, EVP_PKEY **ret) {
+/* The key's PEM form, from what is stored. */
+static int open_key(const uint8_t *stored, size_t size, EVP_PKEY **ret) {
         uint8_t *pem = OPENSSL_secure_malloc(FILE_SIZE_MAX);
-        size_t size;
         int r;
 
         if (!pem)
                 return -ENOMEM;
-        r = state_file_read(directory, KEY_FILE, pem, FILE_SIZE_MAX, &size);
+        r = key_unseal(wrapping_key, stored, size, pem, &size);
         if (r >= 0)
                 r = key_from_pem(pem, size, ret);
         OPENSSL_secure_clear_free(pem, FILE_SIZE_MAX);
+        return r;
+}
+
+int identity_load_key(const char *directory, EVP_PKEY **ret) {
+        uint8_t *stored = OPENSSL_secure_malloc(FILE_SIZE_MAX);
+        size_t size;
+        int r;
+
+        if (!stored)
+                return -ENOMEM;
+        r = state_file_read(directory, KEY_FILE, stored, FILE_SIZE_MAX, &size);
+        if (r < 0)
+                ;
+        else if (size < strlen(PEM_BEGIN) || memcmp(stored, PEM_BEGIN, strlen(PEM_BEGIN)) != 0)
+                r = open_key(stored, size, ret);
+        else {
+                /* As versions before the wrapping key left it. */
+                _cleanup_(EVP_PKEY_freep) EVP_PKEY *key = NULL;
+                r = key_from_pem(stored, size, &key);
+                if (r >= 0)
+                        r = identity_store_key(directory, key);
+                if (r >= 0)
+                        *ret = TAKE_PTR(key);
+        }
+        OPENSSL_secure_clear_free(stored, FILE_SIZE_MAX);
         return r;
 }
 
@@ -101,6 +155,7 @@ int identity_load(const char *directory, Identity *ret) {
 
 int identity_store_key(const char *directory, EVP_PKEY *key) {
         _cleanup_(BIO_freep) BIO *bio = BIO_new(BIO_s_secmem());
+        uint8_t sealed[FILE_SIZE_MAX];
         char *pem;
         int r;
 
@@ -108,10 +163,10 @@ int identity_store_key(const char *directory, EVP_PKEY *key) {
                 return -ENOMEM;
         if (PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
                 return -EIO;
-        long size = BIO_get_mem_data(bio, &pem);
-        r = state_file_write(directory, KEY_FILE, pem, (size_t) size);
-        OPENSSL_cleanse(pem, (size_t) size);
-        return r;
+        size_t size = (size_t) BIO_get_mem_data(bio, &pem);
+        r = size <= sizeof(sealed) - KEY_SEAL_OVERHEAD ? key_seal(wrapping_key, pem, size, sealed) : -E2BIG;
+        OPENSSL_cleanse(pem, size);
+        return r < 0 ? r : state_file_write(directory, KEY_FILE, sealed, size + KEY_SEAL_OVERHEAD);
 }
 
 int identity_store(const char *directory, const char *device_id, const char *company, const char *url) {

@@ -19,14 +19,20 @@ typedef struct Identity {
         char *url; /* of the control plane that enrolled it */
 } Identity;
 
-/* Keeps the process's memory to itself: not dumpable, no core, and private keys in memory that is locked and
- * wiped (CRYPTO_secure_malloc_init(3)). Call first. */
+/* Keeps private keys in memory that is locked and wiped (CRYPTO_secure_malloc_init(3)). Call first. -ENOMEM:
+ * it cannot be locked. */
 int identity_protect_process(void);
+
+/* Reads the wrapping key, under which the device key is stored (key-seal.h), from the unit's credentials.
+ * -ENOENT: there is none; -EBADMSG: it is not 32 bytes. */
+int identity_take_wrapping_key(void);
 
 /* A new key, in secure memory. */
 int identity_generate_key(EVP_PKEY **ret);
 
-/* 1: enrolled; 0: not. -EBADMSG: the files are damaged; -EPERM: others than the owner may read them. */
+/* 1: enrolled; 0: not. -EBADMSG: the files are damaged; -EPERM: others than the owner may read them;
+ * -EKEYREJECTED: the key was stored under another wrapping key. A key that lies there in plain, as it once
+ * was, is stored anew. */
 int identity_load(const char *directory, Identity *ret);
 
 /* The key of an enrolment that was begun and has not answered, for another try. -ENOENT: there is none. */

@@ -65,10 +65,15 @@ class Agent:
         self.config = dict(url=url, ca=ca, hosts=hosts, recording=recording, fps=fps)
         self.state = self.dir / "state"
         self.state.mkdir(mode=0o700)
+        # As LoadCredentialEncrypted= of the unit leaves it.
+        self.credentials = self.dir / "credentials"
+        self.credentials.mkdir(mode=0o700)
+        (self.credentials / "wrapping-key").write_bytes(os.urandom(32))
         self.bus_address = f"unix:path={self.dir}/bus"
         self.broker_path, self.control_path = self.dir / "broker.sock", self.dir / "control.sock"
         self._broker, self._control = self._listen(self.broker_path), self._listen(self.control_path)
         os.chmod(self.broker_path, 0o666)  # so that it is brokerd that refuses, not the file's mode
+        self.limits = []  # a command that starts another one, before brokerd
         self._bus = self._process = None
 
     @staticmethod
@@ -100,10 +105,11 @@ class Agent:
         with open(self.log_path, "ab") as log:
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig=KILL", "--", "unshare", "--mount", "/bin/bash", "-c", _LAUNCH, "launch",
-                 self.dir / "hosts", str(fd), self._build / "brokerd" / "streamsight-brokerd",
+                 self.dir / "hosts", str(fd), *self.limits, self._build / "brokerd" / "streamsight-brokerd",
                  f"--config={self.dir}/agent.conf", f"--control-socket={self.control_path}", "--uploadd-user=root"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[fd],
                 env=dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=self.bus_address, STATE_DIRECTORY=str(self.state),
+                         CREDENTIALS_DIRECTORY=str(self.credentials),
                          LISTEN_FDS="1", LISTEN_FDNAMES="broker", STREAMSIGHT_LOG_LEVEL="7"))
         return self._process
 

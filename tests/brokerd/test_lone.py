@@ -1,7 +1,9 @@
 """brokerd without a control plane: its interface, its peers, its files, and what it says when something is wrong."""
 
+import base64
 import json
 import os
+import pathlib
 import re
 import socket
 import stat
@@ -10,8 +12,12 @@ import subprocess
 import time
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from . import wire
+
+MAGIC = b"SSKEY\0\0\1"  # brokerd/key-seal.h
 
 PROPERTIES = {"State": "s", "Recording": "s", "RecordingSince": "t", "Reason": "s", "PauseReason": "s", "PausedUntil": "t", "Company": "s", "DeviceId": "s",
               "KeyThumbprint": "s",
@@ -112,8 +118,85 @@ def test_a_key_that_others_can_read_is_not_used(lone):
     key.chmod(0o600)
     key.write_text("no key")
     refuses_to_start(lone, "Bad message")
+    key.write_bytes(MAGIC + bytes(100))
+    refuses_to_start(lone, "under another wrapping key")
+    assert key.read_bytes() == MAGIC + bytes(100)
     key.unlink()
     refuses_to_start(lone, "Cannot read this device's key")
+
+
+def enrolled_with_a_plain_key(lone):
+    """As versions before the wrapping key left it. Returns the PEM."""
+    device = lone.state / "device.json"
+    device.write_text(json.dumps({"device_id": "0b9e5ad0-4c4b-4f0e-9a5e-2f1d7b1c0a11", "company": "Example Corp",
+                                  "url": "https://127.0.0.1:1"}))
+    device.chmod(0o600)
+    lone.config.update(url="https://127.0.0.1:1")
+    key = lone.state / "device.key"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key],
+                   check=True, capture_output=True)
+    key.chmod(0o600)
+    return key.read_bytes()
+
+
+def unsealed(lone):
+    stored = (lone.state / "device.key").read_bytes()
+    wrapping = AESGCM((lone.credentials / "wrapping-key").read_bytes())
+    return wrapping.decrypt(stored[8:20], stored[20:], MAGIC)
+
+
+def test_a_plain_key_is_stored_anew(lone):
+    plain = enrolled_with_a_plain_key(lone)
+    lone.run()
+    lone.stop()
+    assert unsealed(lone) == plain
+    lone.run()
+    assert unsealed(lone) == plain
+
+
+def test_without_the_right_wrapping_key(lone):
+    """It ends, says why, and changes nothing."""
+    enrolled_with_a_plain_key(lone)
+    lone.run()
+    lone.stop()
+    stored, wrapping = lone.state / "device.key", lone.credentials / "wrapping-key"
+    before, right = stored.read_bytes(), wrapping.read_bytes()
+    wrapping.write_bytes(bytes(32))
+    refuses_to_start(lone, "under another wrapping key")
+    wrapping.write_bytes(right[:31])
+    refuses_to_start(lone, "Cannot read the credential wrapping-key")
+    wrapping.unlink()
+    refuses_to_start(lone, "Cannot read the credential wrapping-key")
+    assert stored.read_bytes() == before
+    wrapping.write_bytes(right)
+    lone.run()
+
+
+def test_the_key_is_nowhere_else(lone):
+    """Not in plain on disk, in what the process was given or in what it says; locked in memory."""
+    enrolled_with_a_plain_key(lone)
+    lone.run()
+    pem = unsealed(lone)
+    scalar = serialization.load_pem_private_key(pem, None).private_numbers().private_value.to_bytes(32, "big")
+    wrapping = (lone.credentials / "wrapping-key").read_bytes()
+    material = [pem.splitlines()[1]]
+    for secret in (scalar, wrapping):
+        material += [secret, secret.hex().encode(), secret.hex().upper().encode(), base64.b64encode(secret),
+                     base64.urlsafe_b64encode(secret).rstrip(b"=")]
+    lone.cli("enroll", input="ABCD-EFGH\n")
+    places = {str(path): path.read_bytes() for path in lone.state.iterdir()}
+    places |= {name: pathlib.Path(f"/proc/{lone.pid}/{name}").read_bytes() for name in ("cmdline", "environ")}
+    places["log"] = lone.log().encode()
+    assert len(places) == 5
+    for place, text in places.items():
+        assert not [m for m in material if m in text], place
+    locked = re.search(r"VmLck:\s+(\d+) kB", pathlib.Path(f"/proc/{lone.pid}/status").read_text())
+    assert int(locked[1]) > 0
+
+
+def test_memory_that_cannot_be_locked_is_not_used(lone):
+    lone.limits = ["prlimit", "--memlock=0", "setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock"]
+    refuses_to_start(lone, "Cannot lock memory for the device key")
 
 
 def test_the_key_is_kept_private(lone):
@@ -122,8 +205,8 @@ def test_the_key_is_kept_private(lone):
     lone.cli("enroll", input="ABCD-EFGH\n")
     key = lone.state / "device.key"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
-    assert key.read_text().startswith("-----BEGIN PRIVATE KEY-----")
     before = key.read_bytes()
+    assert before.startswith(MAGIC)
     lone.cli("enroll", input="ABCD-EFGH\n")
     assert key.read_bytes() == before, "a lost answer must be asked for again with the same key"
     with open(f"/proc/{lone.pid}/limits") as limits:

@@ -59,6 +59,8 @@ class Place:
         self.state = self.dir / "state"
         self.state.mkdir(mode=0o777)
         self.state.chmod(0o777)
+        (self.dir / "credentials").mkdir(mode=0o755)
+        (self.dir / "credentials" / "wrapping-key").write_bytes(os.urandom(32))
         (self.dir / "agent.conf").write_text(_CONFIG.format(port=PINNED_PORT))
         users = [line for line in open("/etc/passwd") if not line.startswith("streamsight-")]
         users += [f"streamsight-{name}:x:{64000 + i}:65534::/:/usr/sbin/nologin\n" for i, name in enumerate(PROCESSES)]
@@ -118,6 +120,7 @@ class Place:
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=fds,
             env={"PATH": os.environ["PATH"], "LISTEN_FDS": str(len(passed)), "LISTEN_FDNAMES": ":".join(passed),
                  "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.dir}/bus", "STATE_DIRECTORY": str(self.state),
+                 "CREDENTIALS_DIRECTORY": str(self.dir / "credentials"),
                  "STREAMSIGHT_VICTIM": str(self.victim), "STREAMSIGHT_ABSTRACT": self.dir.name, **environment})
         started.log = lambda: pathlib.Path(log.name).read_text(errors="replace")
         return started

@@ -57,10 +57,11 @@ class Vm:
     gpu: a key of GPUS. outputs: connected ones, more than 1 with virtio only.
     forwards: (address in the guest's network, port there, loopback port of the host); nothing else is reachable.
     snapshot: start from a snapshot of the booted machine, which is made if there is none for this configuration.
+    tpm: with an empty TPM, of swtpm; never from a snapshot.
     """
 
     def __init__(self, image_dir, run_dir, *, gpu="virtio", outputs=1, forwards=(), memory="2G", cpus=2,
-                 snapshot=True):
+                 snapshot=True, tpm=False):
         if gpu not in GPUS:
             raise ValueError(f"no gpu '{gpu}': choose from {', '.join(GPUS)}")
         if outputs > 1 and gpu != "virtio":
@@ -70,8 +71,8 @@ class Vm:
         self.image = json.loads((self.image_dir / "image.json").read_text())
         self._gpu, self._outputs, self._memory, self._cpus = gpu, outputs, memory, cpus
         self._forwards = list(forwards)
-        self._use_snapshot = snapshot
-        self._process = self._agent = self._qmp = self._image_lock = None
+        self._use_snapshot, self._tpm = snapshot and not tpm, tpm
+        self._process = self._swtpm = self._agent = self._qmp = self._image_lock = None
 
     # --- starting and ending
 
@@ -103,9 +104,11 @@ class Vm:
             self._qmp.close()
         if self._process:
             self._process.stop()
+        if self._swtpm:
+            self._swtpm.stop()
         if self._image_lock is not None:
             os.close(self._image_lock)
-        self._agent = self._qmp = self._process = self._image_lock = None
+        self._agent = self._qmp = self._process = self._swtpm = self._image_lock = None
 
     def _boot(self):
         self._launch(self.image_dir / "root.img", "raw", [])
@@ -153,6 +156,21 @@ class Vm:
             network += f",guestfwd=tcp:{address}:{int(port)}-cmd:{command}"
         return ["-netdev", network]
 
+    def _tpm_arguments(self):
+        """Starts the TPM. Returns what QEMU needs to know of it."""
+        if not self._tpm:
+            return []
+        state = self.run_dir / "tpm"
+        shutil.rmtree(state, ignore_errors=True)
+        state.mkdir()
+        self._swtpm = Process("swtpm", ["env", "-C", self.run_dir, find_program("swtpm"), "socket", "--tpm2",
+                                        "--tpmstate", "dir=tpm", "--ctrl", "type=unixio,path=tpm/sock"],
+                              log=self.run_dir / "swtpm.log")
+        self._swtpm.wait_until(lambda: (state / "sock").exists(), "listened")
+        # systemd-creds takes a TPM for whole only where UEFI has one too
+        return ["-chardev", "socket,id=tpm,path=tpm/sock", "-tpmdev", "emulator,id=tpm0,chardev=tpm",
+                "-device", "tpm-crb,tpmdev=tpm0", "-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE.fd"]
+
     def _launch(self, backing, backing_format, extra):
         self.run_dir.mkdir(parents=True, exist_ok=True)
         for name in ("agent.sock", "qmp.sock", "disk.qcow2", "qemu.log", "console.log"):
@@ -166,7 +184,7 @@ class Vm:
             "-chardev", "socket,id=agent,path=agent.sock,server=on,wait=off",
             "-chardev", "file,id=console,path=console.log",
             "-qmp", "unix:qmp.sock,server=on,wait=off",
-            *self._network_arguments(), *extra], log=self.run_dir / "qemu.log", stop_signal=signal.SIGKILL)
+            *self._network_arguments(), *self._tpm_arguments(), *extra], log=self.run_dir / "qemu.log", stop_signal=signal.SIGKILL)
 
     def _connect(self, timeout):
         directory = os.open(self.run_dir, os.O_PATH | os.O_CLOEXEC)
