@@ -31,7 +31,8 @@
         PROMISE(14, ALL,                                                                                    \
                 "capd connects nowhere; uploadd by TCP to pinned ports alone, on Internet sockets of no "   \
                 "other kind; brokerd by TCP to the control plane's port and DNS's, and by UDP anywhere "    \
-                "(ports: Landlock ABI 4). Unix sockets: to paths that their units leave them.")             \
+                "(ports: Landlock ABI 4). Unix sockets: those at paths that their units leave them, "       \
+                "and abstract ones of their network namespace (but for Landlock ABI 6); capd has its own.") \
         PROMISE(15, ALL, "It looks into no other process and takes none of its descriptors.")               \
         PROMISE(16, ALL, "It sends no signal to another process.")                                          \
         PROMISE(17, ALL, "It makes no memory executable.")                                                  \
