@@ -192,7 +192,7 @@ def aimed(value, target, form="{:.2f}"):
     """The figure, with its target in brackets, and marked if it misses it."""
     if value is None:
         return "–"
-    return form.format(value) + (f" ({target:g}){'' if value <= target else ' ✗'}" if target is not None else "")
+    return form.format(value) + (f" ({target:.3g}){'' if value <= target else ' ✗'}" if target is not None else "")
 
 
 def per_minute(result):

@@ -120,18 +120,18 @@ class Screen:
 
     def film(self, width, height, fps, seconds):
         """Photographs that the camera moves over, each for two seconds."""
-        film, count = self.folder / "film.mkv", seconds // 2
-        self.call("ffmpeg", "-v", "error", "-framerate", "1", "-pattern_type", "glob", "-i", f"{PHOTOGRAPHS}/*.jpg", "-frames:v",
-                  fps * seconds, "-vf",
-                  f"trim=end_frame={count},scale={width * 3 // 2}:{height * 3 // 2}:force_original_aspect_ratio=increase,"
-                  f"crop={width * 3 // 2}:{height * 3 // 2},"
+        film, large = self.folder / "film.mkv", f"{width * 3 // 2}:{height * 3 // 2}"
+        # Of one size first: another size would begin the second filter anew.
+        self.call("ffmpeg", "-v", "error", "-pattern_type", "glob", "-i", f"{PHOTOGRAPHS}/*.jpg", "-frames:v", seconds // 2, "-vf",
+                  f"scale={large}:force_original_aspect_ratio=increase,crop={large}", "photograph-%02d.jpg")
+        self.call("ffmpeg", "-v", "error", "-framerate", "1", "-i", "photograph-%02d.jpg", "-vf",
                   f"zoompan=z=1.1+on*0.3/{fps * seconds}:x=(iw-iw/zoom)*(0.5+0.4*sin(on/{fps})):y=(ih-ih/zoom)*(0.5+0.4*cos(on/{fps})):"
                   f"d={fps * 2}:s={width}x{height}:fps={fps}", "-c:v", "libx264", "-preset", "ultrafast", "-crf", "16", "-pix_fmt",
                   "yuv420p", film)
         return film
 
     def play(self, film, *options):
-        self.run("ffplay", "-v", "error", "-loop", "0", "-an", "-window_title", "film", *options, film)
+        self.run("ffplay", "-v", "error", "-loop", "0", "-an", "-sync", "video", "-noframedrop", "-window_title", "film", *options, film)
         return self.window("film", *((1200, 500) if "-fs" not in options else ()))
 
 
