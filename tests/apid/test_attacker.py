@@ -163,6 +163,54 @@ def test_indexes_begin_with_the_company(sql):
         "login_failure_pkey", "device_token_pkey", "enrolment_code_pkey", "migration_pkey")}
 
 
+def signatures(sql, condition):
+    """(name, types of its arguments) of the API's procedures."""
+    for line in sql(f"SELECT proname, pg_get_function_identity_arguments(oid) FROM pg_proc WHERE pronamespace = 'api'::regnamespace AND {condition} "
+                    "AND has_function_privilege('streamsight_apid', oid, 'EXECUTE')").splitlines():
+        name, arguments = line.split("|")
+        yield name, [argument.split(" ", 1)[1] for argument in arguments.split(", ") if argument and not argument.startswith("OUT ")]
+
+
+def call(name, types, values):
+    return f"api.{name}({', '.join(f'{value}::{kind}' for value, kind in zip(values + ['NULL'] * len(types), types))})"
+
+
+def test_every_procedure_of_devices_wants_a_device(attack, sql, device, company, apid):
+    """All there are, by their signatures: with no token, a forged one, its hash and a person's, and as if inside a company already."""
+    procedures = list(signatures(sql, "prosrc LIKE '%enter_device(%'"))
+    assert len(procedures) >= 6
+    hashed = sql(f"SELECT encode(token_sha256, 'hex') FROM streamsight.device_token WHERE device_id = '{device.id}'")
+    for token in ("''", f"'ssd_{secrets.token_urlsafe(32)}'", f"'{hashed}'", f"'{session_token(apid.viewer_token(company))}'", "NULL"):
+        script = [f"SET streamsight.company = '{device.company_id}'; SET streamsight.device = '{device.id}'; SET streamsight.secret = '{hashed}';"]
+        for name, types in procedures:
+            script.append(f"DO $$BEGIN PERFORM {call(name, types, [token])}; RAISE EXCEPTION 'let in'; EXCEPTION WHEN OTHERS THEN "
+                          f"IF SQLERRM <> 'token_invalid' THEN RAISE EXCEPTION '{name}: %', SQLERRM; END IF; END$$;")
+        assert attack("\n".join(script)) == "", token
+
+
+def test_a_foreign_token_opens_no_row_by_any_procedure(attack, sql, device, new_device, other_company, apid):
+    """Good tokens of another company's owner and device, on every procedure that takes one, naming what is ours: nothing of ours is
+    shown or changed."""
+    stranger, owner = new_device(other_company), session_token(apid.viewer_token(other_company))
+    recording = device.open()
+    device.offer(recording, 0, b"zero")
+    ours = {device.id, recording, sql(f"SELECT id FROM streamsight.segment WHERE recording_id = '{recording}'")}
+    rows = lambda: sql(";".join(f"SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM streamsight.{table} t WHERE company_id = "
+                                f"'{device.company_id}'" for table in ("device", "recording", "segment", "employee", "account", "bucket", "policy",
+                                                                      "enrolment_code", "viewing", "audit")))
+    before, tried = rows(), 0
+    for token, condition in ((stranger.token, "prosrc LIKE '%enter_device(%'"), (owner, "prosrc LIKE '%enter_user(%'")):
+        for name, types in signatures(sql, condition):
+            if name in ("logout", "end_user_sessions"):
+                continue
+            for named in ours if "uuid" in types else [None]:
+                values = [f"'{token}'"] + [f"'{named}'" if kind == "uuid" else "NULL" for kind in types[1:]]
+                answer = attack(f"SELECT {call(name, types, values)}")
+                tried += 1
+                assert not any(one in answer for one in ours | {device.company_id}), (name, answer)
+    assert tried > 40 and rows() == before
+
+
 # --- logins ---------------------------------------------------------------------------------------------------------------
 
 TOKEN = "ssx_" + "A" * 43

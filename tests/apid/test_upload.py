@@ -1,7 +1,10 @@
 """The presigned URLs on a real S3 server, which verifies signatures."""
 
 import hashlib
+import json
 import os
+import subprocess
+import time
 import urllib.parse
 
 import pytest
@@ -143,3 +146,51 @@ def test_through_the_gateway(stack, http, device, data):
                        headers={"Authorization": f"Bearer {device.token}"})
     assert answer.status_code == 201
     assert http.put(answer.json()["url"], data=data, headers=answer.json()["headers"]).status_code == 200
+
+
+# --- somebody who has stolen a URL -----------------------------------------------------------------------------------------
+
+def signed_at(build, stack, order, seconds):
+    """The same URL as it would have been signed so many seconds ago, with apid's own code and key."""
+    s3, parts = stack.s3, urllib.parse.urlsplit(order["url"])
+    names = urllib.parse.parse_qs(parts.query)["X-Amz-SignedHeaders"][0].split(";")
+    lengths = {"content-length": str(order["size"])}
+    done = subprocess.run([build / "tests" / "apid" / "presign-lines"], check=True, text=True, capture_output=True, input=json.dumps({
+        "method": "PUT", "host": parts.netloc, "path": urllib.parse.unquote(parts.path), "region": s3.region,
+        "access_key_id": s3.tenant.access_key_id, "secret_key": s3.tenant.secret_access_key, "time": int(time.time()) - seconds, "expires": 60,
+        "headers": {name: (order["headers"] | lengths)[name] for name in names if name != "host"}}) + "\n")
+    return done.stdout.strip()
+
+
+def test_after_its_time_a_url_is_worth_nothing(build, stack, http, device, data):
+    """Not by a changed parameter, but as it is when the minute is over."""
+    order = device.offer(device.open(), 0, data).json() | {"size": len(data)}
+    for ago in (62, 3600):
+        late = http.put(signed_at(build, stack, order, ago), data=data, headers=order["headers"])
+        assert late.status_code == 403, late.text
+    # Nothing else was wrong with it.
+    assert http.put(signed_at(build, stack, order, 50), data=data, headers=order["headers"]).status_code == 200
+
+
+@pytest.mark.parametrize("added", [
+    {"x-amz-copy-source": "/recordings/streamsight/anything"},
+    {"x-amz-grant-read": 'uri="http://acs.amazonaws.com/groups/global/AllUsers"'},
+    {"x-amz-grant-write": 'uri="http://acs.amazonaws.com/groups/global/AllUsers"'},
+    {"x-amz-grant-read-acp": 'uri="http://acs.amazonaws.com/groups/global/AllUsers"'},
+    {"x-amz-grant-write-acp": 'uri="http://acs.amazonaws.com/groups/global/AllUsers"'},
+    {"x-amz-grant-full-control": 'uri="http://acs.amazonaws.com/groups/global/AllUsers"'},
+])
+def test_nothing_can_be_added_to_a_stolen_url(stack, http, device, data, added):
+    """Headers that were not signed, which Ceph does not refuse for that alone. Afterwards nothing is there, or the last put would get 412."""
+    order = device.offer(device.open(), 0, data).json()
+    assert http.put(order["url"], data=data, headers=order["headers"] | added).status_code in (400, 403, 501)
+    assert http.put(order["url"], data=data, headers=order["headers"]).status_code == 200  # the thief has used up nothing
+
+
+def test_a_stolen_url_does_not_work_twice(stack, http, device, data):
+    order = device.offer(device.open(), 0, data).json()
+    assert http.put(order["url"], data=data, headers=order["headers"]).status_code == 200
+    for headers in (order["headers"], {name: value for name, value in order["headers"].items() if name != "if-none-match"}):
+        assert http.put(order["url"], data=data, headers=headers).status_code in (403, 412)
+    for query in ("&acl", "&tagging", "&uploads", "&versionId=null"):
+        assert http.put(order["url"] + query, data=data, headers=order["headers"]).status_code in (403, 412)
