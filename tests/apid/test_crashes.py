@@ -85,6 +85,33 @@ def look(apid, user, acknowledged, viewed, stop):
                 time.sleep(0.2)
 
 
+def manage(apid, user, made, stop):
+    """Makes employees and codes: with an Idempotency-Key as often as it takes; without one, once and come what may. Keeps what was said."""
+    http, number = requests.Session(), 0
+    http.trust_env = False
+    while not stop.is_set():
+        number += 1
+        for path, body, key in (("/v1/employees", {"name": f"Keyed {number}"}, f"employee {number}"),
+                                ("/v1/enrolment-codes", {"lifetime": 60 + number}, f"code {number}"),
+                                ("/v1/employees", {"name": f"Single {number}"}, None)):
+            while not stop.is_set():
+                try:
+                    answer = http.post(f"http://127.0.0.1:{apid.port}{path}", json=body, timeout=60,
+                                       headers={"Authorization": f"Bearer {user.token}"} | ({"Idempotency-Key": key} if key else {}))
+                    if answer.status_code == 201:
+                        made.append((path, key, body, answer.json()["id"]))
+                        break
+                    if answer.status_code == 401:
+                        log_in_again(user)
+                    else:
+                        assert answer.status_code in (500, 503), answer.text
+                except requests.ConnectionError:
+                    pass
+                if not key:
+                    break
+                time.sleep(0.05)
+
+
 def log_in_again(user):
     answer = user.begin()
     if answer.status_code == 200:
@@ -111,10 +138,11 @@ def test_kill(servers):
     apid.admin("bucket", "set", "--company", company, "--endpoint", "https://s3.example.org", "--region", "r", "--bucket", "recordings",
                "--prefix", "p", "--access-key-id", "K", stdin="secret\n")
     devices = [Device(Api(apid)).enroll(apid.enrolment_code(company)).log_in() for _ in range(3)]
-    user = apid.user(company).log_in()
-    stop, viewed, acknowledged = threading.Event(), [], [[] for _ in devices]
+    user, manager = apid.user(company).log_in(), apid.user(company).log_in()
+    stop, viewed, made, acknowledged = threading.Event(), [], [], [[] for _ in devices]
     threads = [threading.Thread(target=upload, args=(apid, *pair, stop)) for pair in zip(devices, acknowledged)]
     threads.append(threading.Thread(target=look, args=(apid, user, acknowledged[0], viewed, stop)))
+    threads.append(threading.Thread(target=manage, args=(apid, manager, made, stop)))
     for thread in threads:
         thread.start()
     try:
@@ -128,6 +156,10 @@ def test_kill(servers):
             backends = sql("SELECT pid FROM pg_stat_activity WHERE usename = 'streamsight_apid'").split()
             os.kill(int(backends[0]), signal.SIGKILL)
             wait_for(acknowledged[2], 3)
+            postgres.kill()
+            postgres.run()
+            wait_for(acknowledged[0], 3)
+            wait_for(made, 3)
             redis.process.signal(signal.SIGKILL)
             redis.process.stop()
             wait_for(acknowledged[0], 3)  # devices need none
@@ -149,6 +181,15 @@ def test_kill(servers):
     # Nothing twice: what the keys of partitioned tables alone could not say.
     assert sql("SELECT count(*) - count(DISTINCT id) FROM streamsight.recording") == "0"
     assert sql("SELECT count(*) - count(DISTINCT (recording_id, sequence)) FROM streamsight.segment") == "0"
+    # Of people's requests, too: with a key exactly one, without one never more than was asked for.
+    for table, path in (("employee", "/v1/employees"), ("enrolment_code", "/v1/enrolment-codes")):
+        there = set(sql(f"SELECT id FROM streamsight.{table}").split())
+        said = [found for where, _, _, found in made if where == path]
+        assert len(said) == len(set(said)) and set(said) <= there
+    assert sql("SELECT count(*) - count(DISTINCT name) FROM streamsight.employee") == "0"
+    assert sql("SELECT count(*) - count(DISTINCT expires_at - created_at) FROM streamsight.enrolment_code WHERE expires_at - created_at < "
+               "interval '1 day'") == "0"
+    assert {key is None for _, key, _, _ in made} == {True, False}
     # Whoever got a URL is in the trail, which is whole.
     for segment in set(viewed):
         rows = sql(f"SELECT count(*) FROM streamsight.audit WHERE action = 'segment.view' AND subject_id = '{segment}'")

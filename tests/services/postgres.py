@@ -8,6 +8,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import time
 
 from .process import Process, ServiceError, as_user, free_port, private_dir, require_loopback_only
 
@@ -71,11 +72,27 @@ class Postgres:
         (data / "pg_hba.conf").write_text(_HBA)
         accounts = {"postgres", pwd.getpwuid(os.geteuid()).pw_name}
         (data / "pg_ident.conf").write_text("".join(f"owner {name} postgres\n" for name in sorted(accounts)))
+        self.run()
+        return self
+
+    def run(self):
+        """Starts the server alone; again after it was killed for tests of recovery."""
+        data = self._dir / "data"
         self.process = Process("postgres", [_BIN / "postgres", "-D", data], log=self._dir / "postgres.log",
                                user=self._user, stop_signal=signal.SIGINT)  # SIGINT: fast shutdown
         self.process.wait_until(self._ready, "accepted connections")
         require_loopback_only(self.process)
-        return self
+
+    def kill(self):
+        """SIGKILL for the postmaster, as when the machine's memory is full; returns when its children have noticed."""
+        children = [int(p) for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir() for p in (task / "children").read_text().split()]
+        self.process.signal(signal.SIGKILL)
+        self.process.stop()
+        end = time.monotonic() + 60
+        while any(pathlib.Path(f"/proc/{pid}").exists() for pid in children):
+            if time.monotonic() > end:
+                raise ServiceError("PostgreSQL's processes outlive their postmaster")
+            time.sleep(0.05)
 
     def stop(self):
         if self.process:
