@@ -164,6 +164,15 @@ int handle_device_key(Request *request) {
         return r < 0 ? r : request_reply_empty(request, MHD_HTTP_NO_CONTENT);
 }
 
+int handle_device_leave(Request *request) {
+        const char *const parameters[] = { request->token, request_client_address(request) };
+        _cleanup_(PQclearp) PGresult *result = NULL;
+        int r;
+
+        r = database_call(request, "leave_device", parameters, ELEMENTSOF(parameters), &result);
+        return r < 0 ? r : request_reply_empty(request, MHD_HTTP_NO_CONTENT);
+}
+
 /* If-None-Match: "*" or a list of entity tags (RFC 9110 §13.1.2); ours hold no comma. */
 static bool tag_matches(Request *request, const char *tag) {
         const char *p = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND,

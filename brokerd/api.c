@@ -21,6 +21,7 @@ struct ApiCall {
         char method[8];
         char path[API_PATH_MAX];
         char *body;
+        ApiBody make_body; /* NULL: body is it */
         char *etag;
         ApiDone done;
         void *userdata;
@@ -32,6 +33,8 @@ struct Api {
         const Identity *identity;
         Token token;
         HttpRequest *token_request;
+        ApiTokenAnswered token_answered; /* NULL: nobody */
+        void *token_userdata;
         LIST_HEAD(, ApiCall) waiting;
 };
 
@@ -58,6 +61,11 @@ Api *api_free(Api *api) {
 
 const char *api_url(const Api *api) {
         return api->url;
+}
+
+void api_set_token_answered(Api *api, ApiTokenAnswered answered, void *userdata) {
+        api->token_answered = answered;
+        api->token_userdata = userdata;
 }
 
 void api_set_identity(Api *api, const Identity *identity) {
@@ -109,6 +117,15 @@ static void api_on_answer(HttpRequest *request, const HttpResult *result, void *
         api_answer_done(&buffer);
 }
 
+/* True: another token is asked for, with another key. */
+static bool api_other_key(Api *api, const ApiAnswer *answer) {
+        bool refused = strcmp(answer->code, "client_invalid") == 0;
+
+        if (!api->token_answered || (answer->error < 0 && !refused))
+                return false;
+        return api->token_answered(refused, api->token_userdata) && api_fetch_token(api) >= 0;
+}
+
 static void api_on_token(HttpRequest *request, const HttpResult *result, void *userdata) {
         Api *api = userdata;
         ApiAnswerBuffer buffer;
@@ -122,12 +139,17 @@ static void api_on_token(HttpRequest *request, const HttpResult *result, void *u
                 snprintf(buffer.text, sizeof(buffer.text),
                          "the control plane's answer holds no device token");
         }
+        api->token_request = NULL;
+        if (api_other_key(api, &buffer.answer)) {
+                api_answer_done(&buffer);
+                http_request_free(request);
+                return;
+        }
         /* The calls' owners may begin new ones, which are for the next round. */
         while ((call = LIST_FIRST(&api->waiting))) {
                 LIST_REMOVE(call, waiting);
                 LIST_INSERT_HEAD(&ready, call, waiting);
         }
-        api->token_request = NULL;
         while ((call = LIST_FIRST(&ready))) {
                 api_call_unwait(call);
                 if (buffer.answer.error == 0 && api_call_start(call) < 0) {
@@ -167,12 +189,35 @@ static int api_fetch_token(Api *api) {
                                 api_on_token, api);
 }
 
+static void api_call_drop_body(ApiCall *call) {
+        if (call->body)
+                OPENSSL_cleanse(call->body, strlen(call->body));
+        free(call->body);
+        call->body = NULL;
+}
+
+static int api_call_make_body(ApiCall *call) {
+        json_auto_t *json = NULL;
+        int r;
+
+        api_call_drop_body(call);
+        r = call->make_body(call->api->token.value, call->userdata, &json);
+        if (r < 0)
+                return r;
+        return (call->body = json_dumps(json, JSON_COMPACT)) ? 0 : -ENOMEM;
+}
+
 static int api_call_start(ApiCall *call) {
         _cleanup_free_ char *url = NULL, *authorization = NULL;
         HttpHeader headers[4];
         size_t n = 0;
         int r;
 
+        if (call->make_body) {
+                r = api_call_make_body(call);
+                if (r < 0)
+                        return r;
+        }
         if (asprintf(&url, "%s%s", call->api->url, call->path) < 0)
                 return -ENOMEM;
         headers[n++] = (HttpHeader){ "Accept", "application/json, application/problem+json" };
@@ -213,6 +258,7 @@ int api_call_new(ApiCall **ret, Api *api, const ApiRequest *request, ApiDone don
                 return -E2BIG;
         call->api = api;
         call->unauthenticated = request->unauthenticated;
+        call->make_body = request->body;
         call->done = done;
         call->userdata = userdata;
         strcpy(call->method, request->method);
@@ -240,9 +286,7 @@ ApiCall *api_call_free(ApiCall *call) {
                 return NULL;
         api_call_unwait(call);
         http_request_free(call->http);
-        if (call->body)
-                OPENSSL_cleanse(call->body, strlen(call->body));
-        free(call->body);
+        api_call_drop_body(call);
         free(call->etag);
         free(call);
         return NULL;

@@ -35,14 +35,23 @@ int api_new(Api **ret, HttpClient *http, const char *url);
 /* All its calls must have been freed. Returns NULL. */
 Api *api_free(Api *api);
 
+/* Told of each answer to asking for a token; refused: for the key, it seems. True: the identity has another
+ * key now, ask again. */
+typedef bool (*ApiTokenAnswered)(bool refused, void *userdata);
+void api_set_token_answered(Api *api, ApiTokenAnswered answered, void *userdata);
+
 /* Whom to authenticate as: borrowed until replaced; NULL nobody. */
 void api_set_identity(Api *api, const Identity *identity);
 const char *api_url(const Api *api);
+
+/* Makes a body that depends on the token, for each try; userdata is the call's. */
+typedef int (*ApiBody)(const char *token, void *userdata, json_t **ret);
 
 typedef struct ApiRequest {
         const char *method;
         const char *path;     /* "/v1/…" */
         json_t *json;         /* body, NULL none; not kept */
+        ApiBody body;         /* or this, NULL none */
         const char *etag;     /* If-None-Match, NULL none; not kept */
         bool unauthenticated; /* enrolment */
 } ApiRequest;

@@ -19,7 +19,9 @@ typedef struct Enrolment Enrolment;
 typedef struct PolicySync PolicySync;
 typedef struct Recorder Recorder;
 typedef struct Recordings Recordings;
+typedef struct Rotation Rotation;
 typedef struct Seat Seat;
+typedef struct Unenrolment Unenrolment;
 typedef struct Uploadd Uploadd;
 typedef struct Uploads Uploads;
 
@@ -30,7 +32,10 @@ typedef struct Broker {
         HttpClient *http; /* NULL: agent.conf names no control plane */
         Api *api;         /* likewise */
         Status status;
-        Enrolment *enrolment; /* under way, NULL: none */
+        Enrolment *enrolment;     /* under way, NULL: none */
+        Unenrolment *unenrolment; /* likewise */
+        Rotation *rotation;       /* likewise */
+        bool trying_next_key;     /* identity.key is the one that is to take the place of what is on disk */
 
         Bus *bus;               /* org.streamsight.Agent1 */
         Seat *seat;             /* who is at it */

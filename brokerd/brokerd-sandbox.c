@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <dlfcn.h>
+#include <libgen.h>
 #include <string.h>
 
 #include "http-url.h"
@@ -36,9 +37,12 @@ static void load_resolver(void) {
 }
 
 int brokerd_sandbox_enter(const Settings *settings) {
+        _cleanup_free_ char *config = strdup(settings->config);
+        const char *config_directory = config ? dirname(config) : NULL;
         /* Directories where files are replaced: Landlock's rules follow the file that is there now. */
         const SandboxPath paths[] = {
                 { settings->state_directory, true },
+                { config_directory, false },
                 { "/etc", false }, /* hosts, resolv.conf, nsswitch.conf, gai.conf, machine-id */
                 { "/run/systemd/resolve", false },
                 { "/run/NetworkManager", false },
@@ -60,6 +64,8 @@ int brokerd_sandbox_enter(const Settings *settings) {
                         return log_error_errno(r, "Cannot read the control plane's URL: %m");
                 reach.n_ports++;
         }
+        if (!config)
+                return log_error_errno(ENOMEM, "brokerd cannot confine itself, ending: %m");
         load_resolver();
         r = sandbox_enter(&sandbox_brokerd, &reach, detail);
         if (r < 0)

@@ -8,6 +8,7 @@
 #include "brokerd-sandbox.h"
 #include "bus.h"
 #include "capd.h"
+#include "clock.h"
 #include "displays.h"
 #include "enrol.h"
 #include "log.h"
@@ -15,8 +16,10 @@
 #include "policy-sync.h"
 #include "recorder.h"
 #include "recordings.h"
+#include "rotate.h"
 #include "sandbox.h"
 #include "seat.h"
+#include "unenrol.h"
 #include "uploadd.h"
 #include "uploads.h"
 #include "watchdog.h"
@@ -25,6 +28,8 @@
 static void broker_done(Broker *broker) {
         /* What uses others goes before them. */
         enrol_cancel(broker);
+        unenrol_cancel(broker);
+        rotate_cancel(broker);
         broker->uploads = uploads_free(broker->uploads);
         broker->recordings = recordings_free(broker->recordings);
         broker->policy = policy_sync_free(broker->policy);
@@ -137,6 +142,8 @@ static int open_control_plane(Broker *broker) {
                                 r, "Cannot read certificates from %s, for [ControlPlane] CAFile= of %s: %m",
                                 settings->ca_file ?: HTTP_CA_FILE_DEFAULT, settings->config);
         r = api_new(&broker->api, broker->http, settings->url);
+        if (r >= 0)
+                api_set_token_answered(broker->api, rotate_token_answered, broker);
         if (r >= 0 && identity_enrolled(&broker->identity))
                 api_set_identity(broker->api, &broker->identity);
         return r;
@@ -173,6 +180,7 @@ static int run(int argc, char *argv[]) {
         _cleanup_(broker_done) Broker broker = {};
         int r;
 
+        broker.status.started = clock_realtime();
         r = settings_load(&broker.settings, argc, argv);
         if (r <= 0)
                 return r;

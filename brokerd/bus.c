@@ -8,10 +8,14 @@
 #include "bus-authorize.h"
 #include "bus-log-control.h"
 #include "bus-properties.h"
+#include "diagnostics.h"
 #include "enrol.h"
 #include "log.h"
 #include "policy-sync.h"
 #include "recorder.h"
+#include "reload.h"
+#include "rotate.h"
+#include "unenrol.h"
 #include "uploadd.h"
 #include "uploads.h"
 
@@ -120,6 +124,10 @@ static int do_flush(sd_bus_message *message, void *userdata, sd_bus_error *error
         }
 
 METHOD(method_enroll, "enroll", enrol_method)
+METHOD(method_unenroll, "unenroll", unenrol_method)
+METHOD(method_rotate_key, "rotate-key", rotate_method)
+METHOD(method_reload, "reload-configuration", reload_method)
+METHOD(method_diagnostics, "get-diagnostics", diagnostics_method)
 METHOD(method_start, "start", do_start)
 METHOD(method_stop, "stop", do_stop)
 METHOD(method_pause, "pause", do_pause)
@@ -153,6 +161,14 @@ static const sd_bus_vtable bus_vtable[] = {
 
         SD_BUS_METHOD_WITH_ARGS("Enroll", SD_BUS_ARGS("s", code), SD_BUS_RESULT("s", device_id),
                                 method_enroll, SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_SENSITIVE),
+        SD_BUS_METHOD_WITH_ARGS("Unenroll", SD_BUS_NO_ARGS, SD_BUS_RESULT("b", told), method_unenroll,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("RotateKey", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", thumbprint),
+                                method_rotate_key, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ReloadConfiguration", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", remaining),
+                                method_reload, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetDiagnostics", SD_BUS_NO_ARGS, SD_BUS_RESULT("h", report),
+                                method_diagnostics, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Start", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_start,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Stop", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_stop,

@@ -13,6 +13,7 @@
 #include "state-file.h"
 
 #define KEY_FILE      "device.key"
+#define NEXT_KEY_FILE "device.key.next"
 #define DEVICE_FILE   "device.json"
 #define WRAPPING_KEY  "wrapping-key"
 #define FILE_SIZE_MAX 8192
@@ -73,6 +74,22 @@ static int key_from_pem(const uint8_t *pem, size_t size, EVP_PKEY **ret) {
         return 0;
 }
 
+static int store_key(const char *directory, const char *name, EVP_PKEY *key) {
+        _cleanup_(BIO_freep) BIO *bio = BIO_new(BIO_s_secmem());
+        uint8_t sealed[FILE_SIZE_MAX];
+        char *pem;
+        int r;
+
+        if (!bio)
+                return -ENOMEM;
+        if (PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
+                return -EIO;
+        size_t size = (size_t) BIO_get_mem_data(bio, &pem);
+        r = size <= sizeof(sealed) - KEY_SEAL_OVERHEAD ? key_seal(wrapping_key, pem, size, sealed) : -E2BIG;
+        OPENSSL_cleanse(pem, size);
+        return r < 0 ? r : state_file_write(directory, name, sealed, size + KEY_SEAL_OVERHEAD);
+}
+
 /* The key's PEM form, from what is stored. */
 static int open_key(const uint8_t *stored, size_t size, EVP_PKEY **ret) {
         uint8_t *pem = OPENSSL_secure_malloc(FILE_SIZE_MAX);
@@ -87,14 +104,14 @@ static int open_key(const uint8_t *stored, size_t size, EVP_PKEY **ret) {
         return r;
 }
 
-int identity_load_key(const char *directory, EVP_PKEY **ret) {
+static int load_key(const char *directory, const char *name, EVP_PKEY **ret) {
         uint8_t *stored = OPENSSL_secure_malloc(FILE_SIZE_MAX);
         size_t size;
         int r;
 
         if (!stored)
                 return -ENOMEM;
-        r = state_file_read(directory, KEY_FILE, stored, FILE_SIZE_MAX, &size);
+        r = state_file_read(directory, name, stored, FILE_SIZE_MAX, &size);
         if (r < 0)
                 ;
         else if (size < strlen(PEM_BEGIN) || memcmp(stored, PEM_BEGIN, strlen(PEM_BEGIN)) != 0)
@@ -104,11 +121,51 @@ int identity_load_key(const char *directory, EVP_PKEY **ret) {
                 _cleanup_(EVP_PKEY_freep) EVP_PKEY *key = NULL;
                 r = key_from_pem(stored, size, &key);
                 if (r >= 0)
-                        r = identity_store_key(directory, key);
+                        r = store_key(directory, name, key);
                 if (r >= 0)
                         *ret = TAKE_PTR(key);
         }
         OPENSSL_secure_clear_free(stored, FILE_SIZE_MAX);
+        return r;
+}
+
+int identity_load_key(const char *directory, EVP_PKEY **ret) {
+        return load_key(directory, KEY_FILE, ret);
+}
+
+int identity_load_next_key(const char *directory, EVP_PKEY **ret) {
+        return load_key(directory, NEXT_KEY_FILE, ret);
+}
+
+int identity_promote_next_key(const char *directory) {
+        return state_file_rename(directory, NEXT_KEY_FILE, KEY_FILE);
+}
+
+void identity_forget_next_key(const char *directory) {
+        (void) state_file_forget(directory, NEXT_KEY_FILE);
+}
+
+int identity_set_key(Identity *identity, EVP_PKEY *key) {
+        char thumbprint[THUMBPRINT_SIZE];
+        int r;
+
+        r = jwk_thumbprint(key, thumbprint);
+        if (r < 0)
+                return r;
+        if (EVP_PKEY_up_ref(key) != 1)
+                return -EIO;
+        EVP_PKEY_free(identity->key);
+        identity->key = key;
+        memcpy(identity->thumbprint, thumbprint, sizeof(thumbprint));
+        return 0;
+}
+
+int identity_forget(const char *directory) {
+        static const char *const files[] = { DEVICE_FILE, KEY_FILE, NEXT_KEY_FILE };
+        int r = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(files) && r >= 0; i++)
+                r = state_file_forget(directory, files[i]);
         return r;
 }
 
@@ -154,19 +211,11 @@ int identity_load(const char *directory, Identity *ret) {
 }
 
 int identity_store_key(const char *directory, EVP_PKEY *key) {
-        _cleanup_(BIO_freep) BIO *bio = BIO_new(BIO_s_secmem());
-        uint8_t sealed[FILE_SIZE_MAX];
-        char *pem;
-        int r;
+        return store_key(directory, KEY_FILE, key);
+}
 
-        if (!bio)
-                return -ENOMEM;
-        if (PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
-                return -EIO;
-        size_t size = (size_t) BIO_get_mem_data(bio, &pem);
-        r = size <= sizeof(sealed) - KEY_SEAL_OVERHEAD ? key_seal(wrapping_key, pem, size, sealed) : -E2BIG;
-        OPENSSL_cleanse(pem, size);
-        return r < 0 ? r : state_file_write(directory, KEY_FILE, sealed, size + KEY_SEAL_OVERHEAD);
+int identity_store_next_key(const char *directory, EVP_PKEY *key) {
+        return store_key(directory, NEXT_KEY_FILE, key);
 }
 
 int identity_store(const char *directory, const char *device_id, const char *company, const char *url) {

@@ -40,6 +40,16 @@ int identity_load_key(const char *directory, EVP_PKEY **ret);
 void identity_forget_key(const char *directory);
 /* Makes the key durable before the control plane is told of it. */
 int identity_store_key(const char *directory, EVP_PKEY *key);
+/* The key that is to take its place: both are there until it is promoted, in one step. -ENOENT: there is
+ * none. */
+int identity_load_next_key(const char *directory, EVP_PKEY **ret);
+int identity_store_next_key(const char *directory, EVP_PKEY *key);
+int identity_promote_next_key(const char *directory);
+void identity_forget_next_key(const char *directory);
+/* In memory alone; key is referenced. */
+int identity_set_key(Identity *identity, EVP_PKEY *key);
+/* All of it, the id first: a key without one is a device's that is not enrolled. */
+int identity_forget(const char *directory);
 /* Completes an enrolment: url and company are copied. */
 int identity_store(const char *directory, const char *device_id, const char *company, const char *url);
 

@@ -106,6 +106,13 @@ void policy_sync_now(PolicySync *sync) {
         policy_sync_after(sync, 0);
 }
 
+void policy_sync_forget(PolicySync *sync) {
+        sync->call = api_call_free(sync->call);
+        sync->known = false;
+        sync->etag[0] = '\0';
+        backoff_reset(&sync->backoff);
+}
+
 const CapturePolicy *policy_sync_get(const PolicySync *sync) {
         return sync->known ? &sync->policy : NULL;
 }

@@ -12,4 +12,6 @@ PolicySync *policy_sync_free(PolicySync *sync);
 void policy_sync_now(PolicySync *sync);
 
 /* The last policy understood, NULL if none. It stays while the control plane cannot be reached. */
+/* Knows of none any more. */
+void policy_sync_forget(PolicySync *sync);
 const CapturePolicy *policy_sync_get(const PolicySync *sync);

@@ -131,6 +131,7 @@ static void recorder_begin(Recorder *recorder, const CaptureDecision *decision) 
                 return;
         }
         recorder->active = true;
+        broker->status.n_recordings++;
         log_event_errno(LOG_NOTICE, 0, MESSAGE_RECORDING_STARTED,
                         "Recording %s started by %s: %u frames a second at most.",
                         sd_id128_to_uuid_string(recorder->id, id),
@@ -241,6 +242,12 @@ int recorder_pause(Recorder *recorder, uint32_t seconds) {
 
 void recorder_resume(Recorder *recorder) {
         recorder_unpause(recorder);
+        recorder_evaluate(recorder);
+}
+
+void recorder_forget(Recorder *recorder) {
+        recorder_unpause(recorder);
+        recorder->wish = WISH_NONE;
         recorder_evaluate(recorder);
 }
 

@@ -24,6 +24,9 @@ int recorder_pause(Recorder *recorder, uint32_t seconds);
 void recorder_resume(Recorder *recorder);
 uint32_t recorder_pause_max(const Recorder *recorder); /* seconds, 0: nobody may */
 
+/* The device is no longer enrolled: what a person asked for goes with it. */
+void recorder_forget(Recorder *recorder);
+
 /* The process ends, and with it the recording. */
 void recorder_shutdown(Recorder *recorder);
 

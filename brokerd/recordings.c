@@ -443,13 +443,22 @@ int recordings_new(Recordings **ret, Broker *broker) {
         return 0;
 }
 
-Recordings *recordings_free(Recordings *recordings) {
+static void recordings_clear(Recordings *recordings) {
         Recording *recording;
 
-        if (!recordings)
-                return NULL;
         while ((recording = LIST_FIRST(&recordings->list)))
                 recording_free(recording);
+}
+
+void recordings_forget(Recordings *recordings) {
+        recordings_clear(recordings);
+        (void) state_file_forget(recordings->broker->settings.state_directory, STATE_FILE);
+}
+
+Recordings *recordings_free(Recordings *recordings) {
+        if (!recordings)
+                return NULL;
+        recordings_clear(recordings);
         free(recordings);
         return NULL;
 }

@@ -14,6 +14,9 @@ Recordings *recordings_free(Recordings *recordings);
  * else *ret_uploadd is the uploadd that holds it. -EBADMSG: the file is damaged. */
 int recordings_load(Recordings *recordings, pid_t *ret_uploadd);
 
+/* The device is no longer enrolled: nothing is told any more. */
+void recordings_forget(Recordings *recordings);
+
 int recordings_begin(Recordings *recordings, sd_id128_t id, uint64_t started, const char *reason);
 /* It did not begin after all. */
 void recordings_void(Recordings *recordings, sd_id128_t id);

@@ -100,7 +100,7 @@ static int settings_parse_bytes_ceiling(const char *value, uint64_t maximum, voi
 }
 
 /* The audience of every assertion is this text, so it has one spelling. */
-static int settings_check_url(Settings *settings) {
+static int settings_check_url(Settings *settings, char **ret_error) {
         _cleanup_free_ char *host = NULL;
         uint16_t port;
 
@@ -108,15 +108,17 @@ static int settings_check_url(Settings *settings) {
                 return 0;
         for (size_t n = strlen(settings->url); n > 0 && settings->url[n - 1] == '/'; n--)
                 settings->url[n - 1] = '\0';
-        if (http_url_parse(settings->url, &host, &port) < 0 || strchr(settings->url, '?')) {
-                log_error("%s: [ControlPlane] URL= must be an https URL such as https://api.example.org.",
-                          settings->config);
-                return -EINVAL;
-        }
-        return 0;
+        if (http_url_parse(settings->url, &host, &port) >= 0 && !strchr(settings->url, '?'))
+                return 0;
+        if (asprintf(ret_error,
+                     "%s: [ControlPlane] URL= must be an https URL such as https://api.example.org",
+                     settings->config) < 0)
+                *ret_error = NULL;
+        return -EINVAL;
 }
 
-int settings_load(Settings *settings, int argc, char *argv[]) {
+/* The file alone, into what has its defaults. */
+static int settings_read(Settings *settings, char **ret_error) {
         const ConfigItem items[] = {
                 { "ControlPlane", "URL", config_parse_string, AGENT_TEXT_MAX, &settings->url },
                 { "ControlPlane", "CAFile", config_parse_string, AGENT_TEXT_MAX, &settings->ca_file },
@@ -135,6 +137,18 @@ int settings_load(Settings *settings, int argc, char *argv[]) {
                   &settings->limits.pause_seconds },
                 { "Capture", "RecordLocked", config_parse_bool, 0, &settings->limits.record_locked },
         };
+        int r;
+
+        settings->limits = (CaptureLimits){ .recording = RECORDING_AUTOMATIC,
+                                            .frames_per_second = 5,
+                                            .jpeg_quality = 90,
+                                            .pause_seconds = 3600 };
+        r = config_load(settings->config, items, ELEMENTSOF(items), ret_error);
+        settings->limits.bucket_hosts = settings->bucket_hosts;
+        return r < 0 ? r : settings_check_url(settings, ret_error);
+}
+
+int settings_load(Settings *settings, int argc, char *argv[]) {
         const char *state = getenv("STATE_DIRECTORY"); /* systemd.exec(5), StateDirectory= */
         _cleanup_free_ char *error = NULL;
         int r;
@@ -143,23 +157,52 @@ int settings_load(Settings *settings, int argc, char *argv[]) {
                 .config = STREAMSIGHT_AGENT_CONFIG,
                 .control_socket = STREAMSIGHT_SOCKET_CONTROL,
                 .uploadd_user = STREAMSIGHT_USER_UPLOADD,
-                .limits = { .recording = RECORDING_AUTOMATIC,
-                            .frames_per_second = 5,
-                            .jpeg_quality = 90,
-                            .pause_seconds = 3600 },
         };
         r = settings_parse_arguments(settings, argc, argv);
         if (r <= 0)
                 return r;
         if (!(settings->state_directory = strdup(state ?: "/var/lib/streamsight")))
                 return log_error_errno(ENOMEM, "Cannot start: %m");
-
-        r = config_load(settings->config, items, ELEMENTSOF(items), &error);
+        r = settings_read(settings, &error);
         if (r < 0)
                 return log_error_errno(r, "Cannot read the configuration: %s", error ?: strerror(-r));
-        settings->limits.bucket_hosts = settings->bucket_hosts;
-        r = settings_check_url(settings);
-        return r < 0 ? r : 1;
+        return 1;
+}
+
+static bool same_text(const char *a, const char *b) {
+        return strcmp(a ?: "", b ?: "") == 0;
+}
+
+static bool same_words(char *const *a, char *const *b) {
+        for (; a && b && *a && *b; a++, b++)
+                if (strcmp(*a, *b) != 0)
+                        return false;
+        return (!a || !*a) && (!b || !*b);
+}
+
+int settings_reload(Settings *settings, SettingsChange *ret, char **ret_error) {
+        Settings fresh = { .config = settings->config };
+        int r;
+
+        r = settings_read(&fresh, ret_error);
+        if (r >= 0) {
+                *ret = (SettingsChange){
+                        .bucket = !same_words(settings->bucket_hosts, fresh.bucket_hosts) ||
+                                  !same_text(settings->bucket_ca_file, fresh.bucket_ca_file),
+                        .control_plane = !same_text(settings->url, fresh.url) ||
+                                         !same_text(settings->ca_file, fresh.ca_file),
+                };
+                /* The old ones go with fresh. */
+                char **hosts = settings->bucket_hosts;
+                char *ca_file = settings->bucket_ca_file;
+                settings->limits = fresh.limits;
+                settings->bucket_hosts = fresh.bucket_hosts;
+                settings->bucket_ca_file = fresh.bucket_ca_file;
+                fresh.bucket_hosts = hosts;
+                fresh.bucket_ca_file = ca_file;
+        }
+        settings_done(&fresh);
+        return r;
 }
 
 void settings_done(Settings *settings) {

@@ -21,4 +21,13 @@ typedef struct Settings {
 
 /* Reads both; 1: go on, 0: --help or --version was answered. Logs what is wrong. */
 int settings_load(Settings *settings, int argc, char *argv[]);
+
+typedef struct SettingsChange {
+        bool bucket;        /* [Bucket] has */
+        bool control_plane; /* [ControlPlane] has, and is not taken over: the process is confined to the old
+                             */
+} SettingsChange;
+
+/* Reads agent.conf again. On failure all is as it was, and *ret_error says why. */
+int settings_reload(Settings *settings, SettingsChange *ret, char **ret_error);
 void settings_done(Settings *settings);

@@ -7,6 +7,7 @@
 
 #include "broker.h"
 #include "bus.h"
+#include "clock.h"
 #include "log.h"
 #include "recorder.h"
 
@@ -28,6 +29,8 @@ void status_problem(Broker *broker, Problem problem, const char *format, ...) {
         free(status->problems[problem]);
         status->problems[problem] = TAKE_PTR(text);
         status->order[problem] = ++status->count;
+        status->times[problem] = clock_realtime();
+        status->counts[problem]++;
         bus_changed(broker->bus);
 }
 
@@ -40,6 +43,22 @@ void status_resolved(Broker *broker, Problem problem) {
         free(status->problems[problem]);
         status->problems[problem] = NULL;
         bus_changed(broker->bus);
+}
+
+const char *problem_to_string(Problem problem) {
+        static const char *const names[_PROBLEM_MAX] = {
+                [PROBLEM_CONFIGURATION] = "configuration",
+                [PROBLEM_ENROLMENT] = "enrolment",
+                [PROBLEM_CONTROL_PLANE] = "control-plane",
+                [PROBLEM_POLICY] = "policy",
+                [PROBLEM_BUCKET] = "bucket",
+                [PROBLEM_CAPD] = "capd",
+                [PROBLEM_UPLOADD] = "uploadd",
+                [PROBLEM_RECORDING] = "recording",
+                [PROBLEM_UPLOAD] = "upload",
+        };
+
+        return names[problem];
 }
 
 bool status_has(const Broker *broker, Problem problem) {

@@ -27,13 +27,18 @@ typedef struct Status {
         char *problems[_PROBLEM_MAX];
         uint64_t order[_PROBLEM_MAX]; /* of appearance */
         uint64_t count;
-        uint64_t last_upload; /* µs of CLOCK_REALTIME, 0 never */
+        uint64_t times[_PROBLEM_MAX];  /* of the last appearance, µs of CLOCK_REALTIME, 0 never */
+        uint64_t counts[_PROBLEM_MAX]; /* of appearances */
+        uint64_t started;              /* µs of CLOCK_REALTIME */
+        uint64_t n_recordings, n_completed, n_failed; /* recordings begun, segments complete, tries failed */
+        uint64_t last_upload;                         /* µs of CLOCK_REALTIME, 0 never */
 } Status;
 
 /* A problem, which stays until it is resolved. Logged when its text is new. No secret, no URL with a query.
  */
 void status_problem(struct Broker *broker, Problem problem, const char *format, ...) _printf_(3, 4);
 void status_resolved(struct Broker *broker, Problem problem);
+const char *problem_to_string(Problem problem);
 bool status_has(const struct Broker *broker, Problem problem);
 
 /* The newest problem that stands, "" if none. */

@@ -237,6 +237,12 @@ pid_t uploadd_pid(const Uploadd *uploadd) {
         return uploadd->pid;
 }
 
+int uploadd_send_restart(Uploadd *uploadd) {
+        const struct wire_plain restart = { .type = WIRE_BROKER_RESTART };
+
+        return uploadd_send(uploadd, &restart, sizeof(restart));
+}
+
 int uploadd_send_hold(Uploadd *uploadd, enum wire_hold hold) {
         const struct wire_broker_hold message = { .type = WIRE_BROKER_HOLD, .hold = hold };
 

@@ -22,6 +22,7 @@ int uploadd_send_stop(Uploadd *uploadd, sd_id128_t recording);
 /* Of the last one connected, or of the one that an earlier life of this process had; 0: none. */
 pid_t uploadd_pid(const Uploadd *uploadd);
 
+int uploadd_send_restart(Uploadd *uploadd);
 int uploadd_send_hold(Uploadd *uploadd, enum wire_hold hold);
 int uploadd_send_flush(Uploadd *uploadd);
 int uploadd_send_session(Uploadd *uploadd, const struct wire_broker_session *session);

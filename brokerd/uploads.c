@@ -98,6 +98,7 @@ static void upload_release(Upload *upload) {
                              upload->ready.end_realtime);
         log_debug("Segment %u is complete.", upload->ready.sequence);
         broker->status.last_upload = clock_realtime();
+        broker->status.n_completed++;
         status_resolved(broker, PROBLEM_UPLOAD);
         status_resolved(broker, PROBLEM_CONTROL_PLANE);
         bus_changed(broker->bus);
@@ -341,6 +342,7 @@ void uploads_failed(Uploads *uploads, sd_id128_t recording, uint32_t sequence, i
         Upload *upload = uploads_find(uploads, recording, sequence);
         char id[SD_ID128_UUID_STRING_MAX];
 
+        uploads->broker->status.n_failed++;
         status_problem(uploads->broker, PROBLEM_UPLOAD, "Segment %u was not uploaded: %s", sequence, text);
         bus_emit_upload_failed(uploads->broker->bus, sd_id128_to_uuid_string(recording, id), sequence, text);
         if (upload && upload->state == UPLOAD_UPLOADING)

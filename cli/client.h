@@ -21,11 +21,18 @@ int client_failed(const sd_bus_error *error, int r);
 /* streamsight status [--json] */
 int status_main(sd_bus *bus, bool json);
 
-/* A method with a u, or with nothing; returns 0 or -1, having said why. */
+/* A method with a u, or with nothing, which polkit may ask a password for. */
+int client_ask(sd_bus *bus, const char *method, const char *types, uint32_t value, sd_bus_message **ret,
+               sd_bus_error *error);
+/* The same for one that answers nothing; returns 0 or -1, having said why. */
 int client_call(sd_bus *bus, const char *method, const char *types, uint32_t value);
 
 /* streamsight pause [SECONDS] */
 int pause_main(sd_bus *bus, const char *seconds);
+
+/* streamsight unenroll, rotate-key, reload, diagnostics */
+bool manage_knows(const char *command);
+int manage_main(sd_bus *bus, const char *command);
 
 /* streamsight enroll: asks for the code on the terminal, or takes one line of standard input. */
 int enroll_main(sd_bus *bus);

@@ -26,9 +26,9 @@ int client_failed(const sd_bus_error *error, int r) {
         return -1;
 }
 
-int client_call(sd_bus *bus, const char *method, const char *types, uint32_t value) {
+int client_ask(sd_bus *bus, const char *method, const char *types, uint32_t value, sd_bus_message **ret,
+               sd_bus_error *error) {
         _cleanup_(message_unrefp) sd_bus_message *call = NULL;
-        sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
         r = sd_bus_message_new_method_call(bus, &call, AGENT_NAME, AGENT_PATH, AGENT_INTERFACE, method);
@@ -36,8 +36,14 @@ int client_call(sd_bus *bus, const char *method, const char *types, uint32_t val
                 r = sd_bus_message_append(call, types, value);
         if (r >= 0)
                 r = sd_bus_message_set_allow_interactive_authorization(call, true);
-        if (r >= 0)
-                r = sd_bus_call(bus, call, PATIENCE, &error, NULL);
+        return r < 0 ? r : sd_bus_call(bus, call, PATIENCE, error, ret);
+}
+
+int client_call(sd_bus *bus, const char *method, const char *types, uint32_t value) {
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = client_ask(bus, method, types, value, NULL, &error);
         if (r < 0)
                 r = client_failed(&error, r);
         sd_bus_error_free(&error);
@@ -61,11 +67,15 @@ static void help(void) {
              "Shows and changes what the StreamSight agent does on this computer.\n\n"
              "  status [--json]  whether the screen is being recorded, since when, by whose rule\n"
              "  enroll           join the organisation with a code, asked for or from standard input\n"
+             "  unenroll         leave the organisation, and forget this computer's key and id\n"
+             "  rotate-key       sign with another key from now on\n"
              "  start            start recording, where the policy allows it by hand\n"
              "  stop             stop recording until \"start\" or the next boot\n"
              "  pause [SECONDS]  take no pictures for so long, or for as long as is allowed\n"
              "  resume           end the pause\n"
              "  flush            end the segment and upload everything now\n"
+             "  reload           read agent.conf again\n"
+             "  diagnostics      print a report of the agent: versions, state, counters, kinds of problem\n"
              "  export …         turn recorded segments into pictures or a video\n"
              "  inspect …        print what recorded segments consist of\n"
              "  verify …         find whether recordings are what the workstation recorded\n"
@@ -109,9 +119,9 @@ int main(int argc, char *argv[]) {
                 if (strcmp(simple[i].command, command) == 0)
                         method = simple[i].method;
         bool status = strcmp(command, "status") == 0, enroll = strcmp(command, "enroll") == 0;
-        bool pause = strcmp(command, "pause") == 0;
+        bool pause = strcmp(command, "pause") == 0, manage = manage_knows(command);
         bool json = status && argc == 3 && strcmp(argv[2], "--json") == 0;
-        if (!method && !status && !enroll && !pause)
+        if (!method && !status && !enroll && !pause && !manage)
                 return command[0] ? usage("Unknown command: ", command) : usage("No command was given", "");
         if (enroll && argc > 2)
                 return usage("The code is not an argument, where others could see it: ",
@@ -124,6 +134,7 @@ int main(int argc, char *argv[]) {
                 return EXIT_FAILURE;
         r = status   ? status_main(bus, json)
             : enroll ? enroll_main(bus)
+            : manage ? manage_main(bus, command)
             : pause  ? pause_main(bus, argv[2])
                      : client_call(bus, method, NULL, 0);
         sd_bus_flush_close_unref(bus);

@@ -55,7 +55,8 @@ enum {
         WIRE_BROKER_FINISHED = 0x309, /* uploadd → brokerd: every segment of it was released */
         WIRE_BROKER_STATS = 0x30a,    /* uploadd → brokerd: every few seconds and at each change */
         WIRE_BROKER_SESSION = 0x30b,  /* brokerd → uploadd: at first and at each change */
-        WIRE_BROKER_HOLD = 0x30c,     /* brokerd → uploadd: no pictures in the open recording, or again */
+        WIRE_BROKER_RESTART = 0x30d, /* brokerd → uploadd: upload what is finished, end, be started again */
+        WIRE_BROKER_HOLD = 0x30c,    /* brokerd → uploadd: no pictures in the open recording, or again */
 };
 
 struct wire_hello {
@@ -63,7 +64,7 @@ struct wire_hello {
         uint32_t version; /* WIRE_VERSION, else the connection ends */
 };
 
-/* A message that is its type alone: OUTPUTS_GET, REVOKE, STATUS_GET, FLUSH. */
+/* A message that is its type alone: OUTPUTS_GET, REVOKE, STATUS_GET, FLUSH, RESTART. */
 struct wire_plain {
         uint32_t type;
         uint32_t reserved;

@@ -126,6 +126,12 @@ static int on_hold(WireConnection *connection _unused_, const void *message, int
         return 0;
 }
 
+static int on_restart(WireConnection *connection _unused_, const void *message _unused_, int *fds _unused_,
+                      size_t n_fds _unused_, void *userdata) {
+        log_info("brokerd asks for a restart.");
+        return uploadd_stop(((Broker *) ((Peer *) userdata)->userdata)->uploadd);
+}
+
 static int on_flush(WireConnection *connection _unused_, const void *message _unused_, int *fds _unused_,
                     size_t n_fds _unused_, void *userdata) {
         recording_flush(((Broker *) ((Peer *) userdata)->userdata)->uploadd);
@@ -249,13 +255,10 @@ static void on_down(Peer *peer _unused_, void *userdata) {
         { #name, WIRE_BROKER_##name, sizeof(struct struct_name), 0, 0, WIRE_STATE_READY, handler }
 
 static const WireRule rules[] = {
-        RULE(RECORD, wire_broker_record, on_record),
-        RULE(STOP, wire_broker_recording, on_stop),
-        RULE(FLUSH, wire_plain, on_flush),
-        RULE(SESSION, wire_broker_session, on_session),
-        RULE(HOLD, wire_broker_hold, on_hold),
-        RULE(UPLOAD, wire_broker_upload, on_upload),
-        RULE(RELEASE, wire_broker_segment, on_release),
+        RULE(RECORD, wire_broker_record, on_record), RULE(STOP, wire_broker_recording, on_stop),
+        RULE(FLUSH, wire_plain, on_flush),           RULE(SESSION, wire_broker_session, on_session),
+        RULE(HOLD, wire_broker_hold, on_hold),       RULE(UPLOAD, wire_broker_upload, on_upload),
+        RULE(RESTART, wire_plain, on_restart),       RULE(RELEASE, wire_broker_segment, on_release),
 };
 
 static const PeerKind kind = { "brokerd", STREAMSIGHT_DOMAIN_BROKERD, false, rules, ELEMENTSOF(rules), on_up,

@@ -43,9 +43,7 @@ static int on_stop_timeout(sd_event_source *source _unused_, uint64_t usec _unus
         return sd_event_exit(uploadd->event, 0);
 }
 
-static int on_signal(sd_event_source *source _unused_, const struct signalfd_siginfo *info _unused_,
-                     void *userdata) {
-        Uploadd *uploadd = userdata;
+int uploadd_stop(Uploadd *uploadd) {
         int r;
 
         if (uploadd->stopping)
@@ -58,6 +56,11 @@ static int on_signal(sd_event_source *source _unused_, const struct signalfd_sig
         recording_end(uploadd);
         uploadd_check_stopped(uploadd);
         return 0;
+}
+
+static int on_signal(sd_event_source *source _unused_, const struct signalfd_siginfo *info _unused_,
+                     void *userdata) {
+        return uploadd_stop(userdata);
 }
 
 static int handle_signals(Uploadd *uploadd) {

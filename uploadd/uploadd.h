@@ -38,5 +38,8 @@ typedef struct Uploadd {
         sd_event_source *stopping;    /* the deadline, once the process is to end */
 } Uploadd;
 
+/* Ends the recording, uploads what is finished, and then the process ends. 0, or a negative errno. */
+int uploadd_stop(Uploadd *uploadd);
+
 /* Ends the event loop if the process is to end and nothing is left that it could still do. */
 void uploadd_check_stopped(Uploadd *uploadd);

@@ -58,7 +58,7 @@ def test_only_the_procedures_can_be_executed(sql):
         "api.show_company", "api.change_company", "api.list_users", "api.show_user", "api.create_user", "api.change_user",
         "api.invite_user", "api.end_user_sessions", "api.list_employees", "api.show_employee", "api.create_employee",
         "api.change_employee", "api.list_assignments", "api.assign", "api.unassign", "api.list_devices", "api.show_device",
-        "api.assign_device", "api.revoke_device", "api.change_device_key", "api.list_enrolment_codes",
+        "api.assign_device", "api.revoke_device", "api.change_device_key", "api.leave_device", "api.list_enrolment_codes",
         "api.create_enrolment_code", "api.withdraw_enrolment_code", "api.list_policies", "api.create_policy",
         "api.list_buckets", "api.bucket_id", "api.set_bucket", "api.list_audit", "api.list_statements"}
     # Each runs as the owner with a search path that nobody can put anything before.

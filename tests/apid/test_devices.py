@@ -225,6 +225,14 @@ def test_revocation_bites_at_once(apid, device):
     assert code_of(device("PUT", f"/v1/recordings/{uuid.uuid4()}", device.recording())) == (401, "device_revoked")
 
 
+def test_leaving(apid, new_device):
+    device, other = new_device(), new_device()
+    assert device("DELETE", "/v1/devices/self").status_code == 204
+    assert code_of(device("DELETE", "/v1/devices/self")) == (401, "device_revoked")
+    assert code_of(device("GET", "/v1/devices/self/policy")) == (401, "device_revoked")
+    assert other("GET", "/v1/devices/self/policy").status_code == 200
+
+
 def test_policy(apid, stack, new_device):
     company = apid.create_company("Policy Corp")
     device = new_device(company)

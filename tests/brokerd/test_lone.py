@@ -34,8 +34,10 @@ def test_the_interface(lone):
         row = members["property", name]
         assert row[2] == signature
         assert row[-1] == ("const" if name == "Version" else "emits-change"), name
-    assert len(members) == len(PROPERTIES) + 6 + 5
-    assert {name for kind, name in members if kind == "method"} == {"Enroll", "Start", "Stop", "Pause", "Resume", "Flush"}
+    assert len(members) == len(PROPERTIES) + 10 + 5
+    assert {name for kind, name in members if kind == "method"} == {"Enroll", "Unenroll", "RotateKey", "ReloadConfiguration",
+                                                                   "GetDiagnostics", "Start", "Stop", "Pause", "Resume",
+                                                                   "Flush"}
     assert {name for kind, name in members if kind == "signal"} == {"RecordingStarted", "RecordingStopped", "RecordingPaused",
                                                                     "RecordingResumed",
                                                                     "UploadFailed"}
@@ -51,7 +53,10 @@ def test_anyone_may_read(lone):
 def test_nobody_without_polkit_but_root(lone):
     """There is no polkit on this bus: that is a refusal, and it says so."""
     lone.run()
-    for command in ("start", "stop", "pause", "resume", "flush"):
+    for command in ("reload", "diagnostics"):
+        done = lone.cli(command, user="nobody")
+        assert done.returncode != 0 and "polkit" in done.stderr, done.stderr
+    for command in ("unenroll", "rotate-key", "start", "stop", "pause", "resume", "flush"):
         done = lone.cli(command, user="nobody")
         assert done.returncode != 0 and "polkit" in done.stderr, done.stderr
         done = lone.cli(command)

@@ -7,7 +7,7 @@ import time
 
 HELLO = 0x1
 GRANT, REVOKE, STATUS = 0x201, 0x202, 0x204
-RECORD, STOP, FLUSH, SEGMENT_READY, UPLOAD, UPLOADED, FAILED, RELEASE, FINISHED, STATS, SESSION, HOLD = range(0x301, 0x30D)
+RECORD, STOP, FLUSH, SEGMENT_READY, UPLOAD, UPLOADED, FAILED, RELEASE, FINISHED, STATS, SESSION, HOLD, RESTART = range(0x301, 0x30E)
 
 _FORMATS = {
     HELLO: ("=II", ("version",)),
@@ -18,6 +18,7 @@ _FORMATS = {
                                   "segment_bytes", "bytes_per_minute", "cpu_ms_per_second", "reserved")),
     SESSION: ("=IIII32s32s64s", ("flags", "uid", "reserved", "id", "seat", "user")),
     HOLD: ("=II", ("hold",)),
+    RESTART: ("=II", ("reserved",)),
     STOP: ("=II16s", ("n_segments", "recording")),
     FLUSH: ("=II", ("reserved",)),
     SEGMENT_READY: ("=II16s32s32s16sQQQII", ("sequence", "recording", "sha256", "previous_sha256", "md5", "size",

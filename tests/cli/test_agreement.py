@@ -68,7 +68,7 @@ def admin_commands(text):
 
 
 def agent_commands(text):
-    return re.findall(r"^  ([a-z]+)(?: [^ ]+)*  +\S", text, re.M)
+    return re.findall(r"^  ([a-z-]+)(?: [^ ]+)*  +\S", text, re.M)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

@@ -81,6 +81,7 @@ const WireMessage wire_messages[] = {
         { 0, WIRE_HELLO, sizeof(struct wire_hello), 0, 0, &hello, 0 },
         { 1, WIRE_HELLO, sizeof(struct wire_hello), 0, 0, &hello, 0 },
         { 0, WIRE_FRAME_CONFIRMED, sizeof(struct wire_frame_confirmed), 0, 0, &confirmed, 4 },
+        { 1, WIRE_BROKER_RESTART, sizeof(struct wire_plain), 0, 0, NULL, 4 },
         { 1, WIRE_BROKER_HOLD, sizeof(struct wire_broker_hold), 0, 0, &hold, 4 },
 };
 const size_t wire_n_messages = ELEMENTSOF(wire_messages);
@@ -104,5 +105,6 @@ void wire_target_close(void) {
         for (Segment *segment = uploadd.segments.first; segment; segment = segment->next)
                 upload_cancel(segment);
         segments_done(&uploadd.segments);
+        sd_event_source_disable_unref(uploadd.stopping);
         sd_event_unref(uploadd.event);
 }

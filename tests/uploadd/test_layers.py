@@ -248,6 +248,19 @@ def test_a_frame_that_was_on_its_way_is_dropped(capd, broker, fault_server):
     assert not any(kind == "FRAM" for _, kind, _ in pictures.chunks(recorded(broker, fault_server, recording)))
 
 
+def test_a_restart_keeps_what_is_finished(uploadd, capd, broker, fault_server):
+    """brokerd asks for it when the pins have changed: as SIGTERM, which systemd follows with another start."""
+    capd.pictures[0] = picture()
+    broker.record()
+    shown(capd)
+    broker.connection.send(wire.Plain(wire.RESTART))
+    segment = broker.ready()
+    assert segment.final == 1
+    uploaded(broker, fault_server, segment)
+    broker.release(segment)
+    assert uploadd.process.wait(15) == 0
+
+
 def test_a_hold_that_is_none_ends_the_connection(uploadd, broker):
     broker.connection.send(wire.Hold(wire.HOLD, 3))
     assert broker.connection.ended()
