@@ -30,7 +30,7 @@ def workstation(build, stack, tmp_path_factory):
 
 
 def bash(machine, script):
-    machine.run(f"bash -c {shlex.quote(script)}", timeout=120, check=True)
+    machine.run(f"bash -c {shlex.quote(script)}", timeout=300, check=True)
 
 
 def test_the_document_installs_and_upgrades(workstation, viewer):
