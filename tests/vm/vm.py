@@ -37,12 +37,13 @@ class VmError(Exception):
     """The machine could not be started or commanded."""
 
 
-def build_image(tools, *, payload=None, enable=(), selinux="none", policy=None, kernel=None):
+def build_image(tools, *, payload=None, enable=(), selinux="none", policy=None, kernel=None, packages=()):
     """Runs tests/vm/image (progress on standard error). Returns the image's directory."""
     command = [pathlib.Path(__file__).with_name("image"), "--tools", tools, "--selinux", selinux]
     command += ["--payload", payload] if payload else []
     command += ["--policy", policy] if policy else []
     command += ["--kernel", kernel] if kernel else []
+    command += ["--with", *packages] if packages else []
     command += ["--enable", *enable] if enable else []
     try:
         answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)

@@ -1,0 +1,59 @@
+"""docs/OPERATIONS.md, block for block, on a machine with what is shipped: unit, configuration, gateway and all."""
+
+import json
+import pathlib
+
+import pytest
+
+from .machine import Server, blocks, image
+
+pytestmark = pytest.mark.vm
+
+
+@pytest.fixture(scope="module")
+def server(build, ca, tmp_path_factory):
+    """After all of the guide has been done, once: (Server, what each section's blocks printed)."""
+    run_dir = tmp_path_factory.mktemp("operations")
+    certificate = ca.issue("gateway", ["DNS:api.example.org"])
+    with Server(image(build, run_dir), run_dir / "vm") as server:
+        # What the guide takes for granted: names, the gateway's certificate, the tenant's key, authorities.
+        server.run("echo 127.0.0.1 localhost api.example.org s3.example.org >/etc/hosts; mkdir -p -m 755 /etc/ssl/streamsight; "
+                   "umask 077; echo SECRETACCESSKEYFORTHETENANTSBUCKETONLY >/root/secret-access-key")
+        server.vm.write("/etc/ssl/streamsight/fullchain.pem", pathlib.Path(certificate.cert_file).read_bytes())
+        server.vm.write("/etc/ssl/streamsight/privkey.pem", pathlib.Path(certificate.key_file).read_bytes(), 0o600)
+        server.vm.write("/usr/local/share/ca-certificates/test.crt", pathlib.Path(ca.cert_file).read_bytes())
+        server.run("update-ca-certificates >/dev/null 2>&1")
+        printed = {}
+        for section, commands in blocks():
+            printed[section] = printed.get(section, "") + server.run(commands)
+        yield server, printed
+
+
+def test_it_is_what_runs(server):
+    machine, printed = server
+    assert machine.run("systemctl is-active streamsight-apid nginx redis-server postgresql@15-main").split() == ["active"] * 4
+    assert machine.run("systemctl --failed --no-legend --plain") == ""
+    assert machine.run("stat -c %U /proc/$(systemctl show -P MainPID streamsight-apid)").strip() == "streamsight-apid"
+    assert '{"status":"ok"}' in printed["The gateway"] and "ready" in printed["apid"] and "# EOF" in printed["Watch"]
+    assert "authenticators are under the first key" in printed["The master key"]
+    assert machine.run("stat -c %s /etc/streamsight/master-key /etc/streamsight/session-keys").split() == ["32", "32"]
+
+
+def test_somebody_joins_and_logs_in(server):
+    """On the terminal, with a password and a code, through the gateway: the keys and the way to each server are right."""
+    machine, _ = server
+    machine.vm.write("/root/join.py", (pathlib.Path(__file__).parent / "join.py").read_bytes())
+    assert json.loads(machine.run("python3 /root/join.py </root/invitation"))["user"]["email"] == "owner@example.com"
+
+
+def test_what_is_secret_is_closed(server):
+    machine, _ = server
+    as_apid = "runuser -u streamsight-apid -- "
+    for path in ("/etc/streamsight/master-key", "/etc/streamsight/session-keys", "/etc/streamsight/redis-password",
+                 "/etc/ssl/streamsight/privkey.pem", "/etc/redis/streamsight.key"):
+        assert "Permission denied" in machine.fails(as_apid + f"cat {path}"), path
+    # Only who is meant to gets into the database: by what they are.
+    assert "failed" in machine.fails(as_apid + "psql -d streamsight -U streamsight_admin -c 'SELECT 1'")
+    assert "permission denied" in machine.fails(as_apid + "psql -d streamsight -U streamsight_apid -c 'SELECT * FROM streamsight.company'")
+    assert "failed" in machine.fails("runuser -u nobody -- psql -d streamsight -U streamsight_apid -c 'SELECT 1'")
+    assert "reject" in machine.fails("psql 'host=127.0.0.1 dbname=streamsight user=streamsight_apid' -c 'SELECT 1'")
