@@ -16,11 +16,12 @@ from services.postgres import Postgres
 from services.redis import Redis
 
 from .client import Api, Device
+from .proxy import Proxy
 
 
 @pytest.fixture
 def servers(stack, tmp_path):
-    """PostgreSQL, Redis and apid of this test's own."""
+    """PostgreSQL, Redis, apid and the proxy through which it reaches PostgreSQL: this test's own."""
     run_dir = stack.run_dir / f"crashes-{uuid.uuid4().hex[:8]}"
     # Acknowledged means written: to the kernel at least, which outlives the process.
     postgres = Postgres(run_dir / "pg", settings="synchronous_commit = on\nfull_page_writes = on\n")
@@ -31,7 +32,14 @@ def servers(stack, tmp_path):
         postgres.start()
         redis.start()
         apid.start()
-        yield postgres, redis, apid
+        apid.stop()
+        proxy = Proxy(postgres.port)
+        passfile = apid.config_file.parent / "passfile"
+        for file in (apid.config_file, passfile):
+            file.write_text(file.read_text().replace(str(postgres.port), str(proxy.port)))
+        apid.run()
+        yield postgres, redis, apid, proxy
+        proxy.close()
     finally:
         for server in (apid, redis, postgres):
             server.stop()
@@ -132,7 +140,7 @@ def wait_for(acknowledged, more):
 
 
 def test_kill(servers):
-    postgres, redis, apid = servers
+    postgres, redis, apid, _ = servers
     sql = lambda text: postgres.sql(text, "streamsight")
     company = apid.create_company("Crashing Corp")
     apid.admin("bucket", "set", "--company", company, "--endpoint", "https://s3.example.org", "--region", "r", "--bucket", "recordings",
@@ -195,3 +203,62 @@ def test_kill(servers):
         rows = sql(f"SELECT count(*) FROM streamsight.audit WHERE action = 'segment.view' AND subject_id = '{segment}'")
         assert int(rows) >= viewed.count(segment)
     assert apid.admin("audit", "verify", "--company", company).startswith(company)
+
+
+def kill_apid(postgres, apid):
+    apid.process.signal(signal.SIGKILL)
+    apid.process.stop()
+
+
+def kill_postgres(postgres, apid):
+    postgres.kill()
+
+
+@pytest.mark.parametrize("kill", [kill_apid, kill_postgres])
+def test_killed_between_commit_and_answer(servers, kill):
+    """What was done, but was told to nobody, is done once if it had an Idempotency-Key; and twice without, or this test saw nothing."""
+    postgres, _, apid, proxy = servers
+    company = apid.create_company("Crashing Corp")
+    owner, invited = apid.user(company).log_in(), apid.user(company, "auditor")
+    invited.id = postgres.sql(f"SELECT id FROM streamsight.account WHERE email = '{invited.email}'", "streamsight")
+
+    def ask(path, body, key):
+        try:
+            return requests.post(f"http://127.0.0.1:{apid.port}{path}", json=body, timeout=60, proxies={"http": ""},
+                                 headers={"Authorization": f"Bearer {owner.token}"} | ({"Idempotency-Key": key} if key else {}))
+        except requests.ConnectionError:
+            return None
+
+    def killed(procedure, *request):
+        cuts, proxy.on_cut, proxy.cut_after = proxy.cuts, lambda: kill(postgres, apid), procedure
+        answer, end = ask(*request), time.monotonic() + 60
+        while proxy.cuts == cuts:
+            assert time.monotonic() < end, "the procedure was not called"
+            time.sleep(0.05)
+        assert answer is None or answer.status_code == 503, answer.text
+        for server in (postgres, apid):
+            if not server.process.running():
+                server.run()
+        while (answer := ask(*request)) is None or answer.status_code == 503:
+            assert time.monotonic() < end, "it did not come back"
+            time.sleep(0.05)
+        return answer
+
+    count = lambda where: int(postgres.sql(f"SELECT count(*) FROM streamsight.{where}", "streamsight"))
+    done = lambda action: count(f"audit WHERE company_id = '{company}' AND action = '{action}'")
+    for procedure, path, body, action, secret in (
+            ("create_employee", "/v1/employees", {"name": "Keyed"}, "employee.create", None),
+            ("create_enrolment_code", "/v1/enrolment-codes", {}, "enrolment_code.create", "code"),
+            ("create_user", "/v1/users", {"email": "keyed@example.org", "name": "Keyed", "role": "auditor"}, "user.create", "invitation"),
+            ("invite_user", f"/v1/users/{invited.id}/invitation", None, "user.invite", "invitation")):
+        before, key = done(action), str(uuid.uuid4())
+        answer = killed(procedure, path, body, key)
+        assert answer.status_code == 201 and done(action) == before + 1, procedure
+        again = ask(path, body, key)
+        assert (again.status_code, again.json()) == (201, answer.json()), procedure
+        if secret:
+            stored = "invitation WHERE token_sha256" if secret == "invitation" else "enrolment_code WHERE code_sha256"
+            assert count(f"{stored} = sha256('{answer.json()[secret].replace('-', '')}')") == 1, procedure
+    before = done("employee.create")
+    assert killed("create_employee", "/v1/employees", {"name": "Single"}, None).status_code == 201
+    assert done("employee.create") == before + 2

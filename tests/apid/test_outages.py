@@ -1,8 +1,6 @@
 """What apid does when the database or Redis goes away in the middle, or stands still."""
 
-import select
 import signal
-import socket
 import threading
 import time
 import uuid
@@ -10,55 +8,10 @@ import uuid
 import pytest
 import requests
 
-from services.process import free_port
 from services.redis import Redis
 
 from .client import code_of
-
-
-class Proxy:
-    """Between one apid and PostgreSQL: cuts a connection once a procedure has been done, or stands still."""
-
-    def __init__(self, port):
-        self._upstream = port
-        self.port = free_port()
-        self.cut_after = None  # the procedure whose answer is lost
-        self.cuts = 0
-        self.still = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", self.port))
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self):
-        self._listener.close()
-
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client):
-        with client, socket.create_connection(("127.0.0.1", self._upstream)) as server:
-            doomed = False
-            while True:
-                for source in select.select([client, server], [], [])[0]:
-                    data = source.recv(65536)
-                    while self.still.is_set():
-                        time.sleep(0.05)
-                    if not data:
-                        return
-                    if source is server:
-                        if doomed:  # it has answered, so it has committed
-                            self.cuts += 1
-                            return
-                        client.sendall(data)
-                        continue
-                    # Bind names the prepared statement: PostgreSQL 15, 55.7
-                    if self.cut_after and b"B" == data[:1] and b"\0" + self.cut_after.encode() + b"\0" in data[:200]:
-                        doomed, self.cut_after = True, None
-                    server.sendall(data)
+from .proxy import Proxy
 
 
 @pytest.fixture
