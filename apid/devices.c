@@ -12,8 +12,9 @@
 #include "log.h"
 #include "value.h"
 
-#define CODE_MAX     64U
-#define HOSTNAME_MAX 255U
+#define CODE_MAX        64U
+#define HOSTNAME_MAX    255U
+#define DIAGNOSTICS_MAX 16384U
 
 static char *normalise_code(Request *request, const char *code) {
         char *copy = request_keep(request, strdup(code));
@@ -161,6 +162,27 @@ int handle_device_key(Request *request) {
                                            request_client_address(request) };
         r = database_call_repeatable(request, "change_device_key", parameters, ELEMENTSOF(parameters),
                                      &result);
+        return r < 0 ? r : request_reply_empty(request, MHD_HTTP_NO_CONTENT);
+}
+
+/* Kept as it is said: no more than a size, and that it is an object, is asked of it. */
+int handle_device_diagnostics(Request *request) {
+        _cleanup_(PQclearp) PGresult *result = NULL;
+        const char *report;
+        int r;
+
+        r = request_read_json(request);
+        if (r < 0)
+                return r;
+        if (!(report = request_keep(request, json_dumps(request->json, JSON_COMPACT))))
+                return -ENOMEM;
+        if (strlen(report) > DIAGNOSTICS_MAX)
+                return request_problem(request, PROBLEM_BODY_TOO_LARGE);
+        /* PostgreSQL's jsonb has no NUL. */
+        if (strstr(report, "\\u0000"))
+                return request_problem(request, PROBLEM_BODY_INVALID);
+        const char *const parameters[] = { request->token, report };
+        r = database_call(request, "add_diagnostic", parameters, ELEMENTSOF(parameters), &result);
         return r < 0 ? r : request_reply_empty(request, MHD_HTTP_NO_CONTENT);
 }
 

@@ -11,6 +11,7 @@ int handle_health(Request *request);
 int handle_enroll(Request *request);
 int handle_device_policy(Request *request);
 int handle_device_key(Request *request);
+int handle_device_diagnostics(Request *request);
 int handle_device_leave(Request *request);
 
 /* assertion.c */

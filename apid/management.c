@@ -79,6 +79,7 @@ const Route management_routes[] = {
         MANAGE("GET", "/v1/devices", "list_devices",
                { { "employee", FIELD_UUID, .omittable = true }, AFTER, LIMIT }),
         MANAGE("GET", "/v1/devices/{uuid}", "show_device"),
+        MANAGE("GET", "/v1/devices/{uuid}/diagnostics", "list_diagnostics"),
         MANAGE("PUT", "/v1/devices/{uuid}/employee", "assign_device",
                { { "employee_id", FIELD_UUID, .optional = true } }, .changes = true),
         MANAGE("POST", "/v1/devices/{uuid}/revoke", "revoke_device", .changes = true),

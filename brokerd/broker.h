@@ -19,6 +19,7 @@ typedef struct Enrolment Enrolment;
 typedef struct PolicySync PolicySync;
 typedef struct Recorder Recorder;
 typedef struct Recordings Recordings;
+typedef struct Reports Reports;
 typedef struct Rotation Rotation;
 typedef struct Seat Seat;
 typedef struct Unenrolment Unenrolment;
@@ -37,6 +38,7 @@ typedef struct Broker {
         Rotation *rotation;       /* likewise */
         bool trying_next_key;     /* identity.key is the one that is to take the place of what is on disk */
 
+        Reports *reports;       /* what the control plane is told of faults */
         Bus *bus;               /* org.streamsight.Agent1 */
         Seat *seat;             /* who is at it */
         PolicySync *policy;     /* what the control plane asks for */

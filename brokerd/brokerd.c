@@ -16,6 +16,7 @@
 #include "policy-sync.h"
 #include "recorder.h"
 #include "recordings.h"
+#include "reports.h"
 #include "rotate.h"
 #include "sandbox.h"
 #include "seat.h"
@@ -30,6 +31,7 @@ static void broker_done(Broker *broker) {
         enrol_cancel(broker);
         unenrol_cancel(broker);
         rotate_cancel(broker);
+        broker->reports = reports_free(broker->reports);
         broker->uploads = uploads_free(broker->uploads);
         broker->recordings = recordings_free(broker->recordings);
         broker->policy = policy_sync_free(broker->policy);
@@ -161,6 +163,8 @@ static int open_parts(Broker *broker) {
                 r = uploads_new(&broker->uploads, broker);
         if (r >= 0)
                 r = capd_new(&broker->capd, broker);
+        if (r >= 0)
+                r = reports_new(&broker->reports, broker);
         if (r < 0)
                 return log_error_errno(r, "Cannot start: %m");
         displays_new(&broker->displays, broker);

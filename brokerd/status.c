@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "log.h"
 #include "recorder.h"
+#include "reports.h"
 
 void status_problem(Broker *broker, Problem problem, const char *format, ...) {
         Status *status = &broker->status;
@@ -31,6 +32,7 @@ void status_problem(Broker *broker, Problem problem, const char *format, ...) {
         status->order[problem] = ++status->count;
         status->times[problem] = clock_realtime();
         status->counts[problem]++;
+        reports_soon(broker->reports);
         bus_changed(broker->bus);
 }
 

@@ -10,6 +10,7 @@
 #include "policy-sync.h"
 #include "recorder.h"
 #include "recordings.h"
+#include "reports.h"
 #include "rotate.h"
 #include "uploadd.h"
 #include "uploads.h"
@@ -37,6 +38,7 @@ static int forget(Broker *broker) {
 
         sd_id128_to_uuid_string(broker->identity.device, device);
         rotate_cancel(broker);
+        reports_forget(broker->reports);
         uploads_disconnected(broker->uploads);
         recordings_forget(broker->recordings);
         policy_sync_forget(broker->policy);

@@ -23,7 +23,7 @@ def attack(stack, apid):
 
 TABLES = ["company", "policy", "bucket", "device", "enrolment_code", "device_token", "assertion_jti", "recording",
           "segment", "viewing", "audit", "audit_head", "audit_detached", "device_key", "migration", "employee", "account", "recovery_code",
-          "invitation", "challenge", "session", "login_failure", "decoy", "assignment", "idempotency"]
+          "invitation", "challenge", "session", "login_failure", "decoy", "assignment", "idempotency", "diagnostic"]
 
 
 def test_the_list_of_tables_is_complete(sql):
@@ -58,7 +58,8 @@ def test_only_the_procedures_can_be_executed(sql):
         "api.show_company", "api.change_company", "api.list_users", "api.show_user", "api.create_user", "api.change_user",
         "api.invite_user", "api.end_user_sessions", "api.list_employees", "api.show_employee", "api.create_employee",
         "api.change_employee", "api.list_assignments", "api.assign", "api.unassign", "api.list_devices", "api.show_device",
-        "api.assign_device", "api.revoke_device", "api.change_device_key", "api.leave_device", "api.list_enrolment_codes",
+        "api.assign_device", "api.revoke_device", "api.change_device_key", "api.leave_device", "api.add_diagnostic", "api.list_diagnostics",
+        "api.list_enrolment_codes",
         "api.create_enrolment_code", "api.withdraw_enrolment_code", "api.list_policies", "api.create_policy",
         "api.list_buckets", "api.bucket_id", "api.set_bucket", "api.list_audit", "api.list_statements"}
     # Each runs as the owner with a search path that nobody can put anything before.

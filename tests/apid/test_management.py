@@ -249,6 +249,19 @@ def test_a_revoked_device_is_out_at_once(staff, worker):
     assert code_of(device.request_token()) == (401, "device_revoked")
 
 
+def test_what_a_device_reports_of_itself(staff, worker, sql):
+    device, owner = worker[1], staff.owner
+    path = f"/v1/devices/{device.id}/diagnostics"
+    assert owner("GET", path).json() == {"reports": []}
+    for number in range(52):
+        assert device("POST", "/v1/devices/self/diagnostics", {"number": number}).status_code == 204
+    reports = owner("GET", path).json()["reports"]
+    assert [entry["report"]["number"] for entry in reports] == list(range(51, 1, -1))
+    for report, expected in [({"a": "x" * 16384}, (413, "body_too_large")), ({"a": chr(0)}, (400, "body_invalid")), ([], (400, "body_invalid"))]:
+        assert code_of(device("POST", "/v1/devices/self/diagnostics", report)) == expected
+    assert sql(f"SELECT count(*) FROM streamsight.diagnostic WHERE device_id = '{device.id}'") == "50"
+
+
 def test_a_withdrawn_code_enrols_nobody(staff, api):
     made = staff.admin("POST", "/v1/enrolment-codes", {}).json()
     assert staff.admin("DELETE", f"/v1/enrolment-codes/{made['id']}").status_code == 204

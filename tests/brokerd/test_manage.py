@@ -1,6 +1,7 @@
 """What an administrator does to the agent as a whole: a new key, leaving, reading the configuration again, a report."""
 
 import json
+import time
 
 import pytest
 
@@ -136,6 +137,20 @@ def test_reading_the_configuration_again(enrolled):
     assert done.returncode == 0 and "systemctl restart streamsight-brokerd" in done.stdout
     configure(enrolled, url=url)
     assert enrolled.cli("reload").stdout == ""
+
+
+def test_a_report_reaches_the_control_plane(enrolled, stack):
+    """After a problem that is new, without being asked."""
+    uploadd, _, record = begin(enrolled)
+    device = enrolled.status()["DeviceId"]
+    uploadd.send(wire.FAILED, recording=record.recording, sequence=0, error=-5, text=b"secret")
+    end = time.monotonic() + 40
+    while not (found := stack.postgres.sql(f"SELECT report FROM streamsight.diagnostic WHERE device_id = '{device}'",
+                                            "streamsight")):
+        assert time.monotonic() < end
+        time.sleep(0.5)
+    report = json.loads(found.splitlines()[0])
+    assert "upload" in {problem["kind"] for problem in report["problems"]} and "secret" not in found
 
 
 def test_a_report(enrolled, stack):
