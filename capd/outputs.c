@@ -233,6 +233,8 @@ void outputs_describe(const Outputs *outputs, struct wire_outputs *ret) {
                 struct wire_output *w = &ret->outputs[ret->n_outputs];
                 const char *type;
 
+                if (o->connected && !o->active)
+                        ret->asleep |= UINT64_C(1) << id;
                 if (!o->active || shown_before(ret, outputs, o))
                         continue;
                 type = drmModeGetConnectorTypeName(o->connector_type);

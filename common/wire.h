@@ -84,6 +84,7 @@ struct wire_output {
 struct wire_outputs {
         uint32_t type;
         uint32_t n_outputs;
+        uint64_t asleep; /* bits of those that are plugged in, but off; of the rest nothing is plugged in */
         struct wire_output outputs[WIRE_OUTPUTS_MAX];
 };
 

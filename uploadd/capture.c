@@ -153,6 +153,11 @@ static void owe_nothing(Capture *capture) {
                 capture->ids[id].owed = 0;
 }
 
+/* Why these outputs show nothing. */
+static enum segment_gap dark_gap(const struct wire_outputs *outputs, uint64_t which) {
+        return outputs->asleep & which ? SEGMENT_GAP_OFF : SEGMENT_GAP_UNPLUGGED;
+}
+
 static void ask_all(Capture *capture, uint64_t now) {
         enum segment_gap held = recording_held(capture->uploadd->recording);
 
@@ -182,7 +187,8 @@ static void ask_all(Capture *capture, uint64_t now) {
         if (now - capture->outputs_asked >= OUTPUTS_INTERVAL)
                 ask_outputs(capture);
         if (capture->has_outputs && capture->outputs.n_outputs == 0)
-                recording_gap(capture->uploadd, SEGMENT_OUTPUT_ALL, SEGMENT_GAP_OFF, 0, 0);
+                recording_gap(capture->uploadd, SEGMENT_OUTPUT_ALL, dark_gap(&capture->outputs, UINT64_MAX),
+                              0, 0);
         if (now < recording_due(capture->uploadd->recording))
                 return;
         for (uint32_t id = 0; id < OUTPUT_IDS; id++)
@@ -287,7 +293,8 @@ static int on_outputs(WireConnection *connection _unused_, const void *message, 
                         capture->ids[id] = (CaptureOutput){ .asked = capture->ids[id].asked,
                                                             .drawn = capture->ids[id].drawn };
                         if (wanted(capture, id))
-                                recording_gap(capture->uploadd, id, SEGMENT_GAP_OFF, 0, 0);
+                                recording_gap(capture->uploadd, id, dark_gap(outputs, UINT64_C(1) << id), 0,
+                                              0);
                 }
                 capture->ids[id].listed = listed[id];
         }

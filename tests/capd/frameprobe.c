@@ -202,7 +202,7 @@ static void print_frame(const Answer *answer, uint32_t i) {
 static void print_answer(const Answer *a) {
         switch (a->type) {
         case WIRE_FRAME_OUTPUTS:
-                printf("outputs n=%u\n", a->outputs.n_outputs);
+                printf("outputs n=%u asleep=%#" PRIx64 "\n", a->outputs.n_outputs, a->outputs.asleep);
                 for (uint32_t i = 0; i < a->outputs.n_outputs; i++) {
                         const struct wire_output *o = &a->outputs.outputs[i];
                         printf("output id=%u name=%s driver=%s width=%u height=%u refresh_mhz=%u\n", o->id,

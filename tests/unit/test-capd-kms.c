@@ -62,6 +62,7 @@ typedef struct Fake {
         int fd; /* its memory, for MAP_DUMB: from the second page on */
         Object connector, crtc, planes[PLANES];
         uint32_t n_planes, encoder_crtc;
+        bool unplugged;
         uint32_t fb[PLANES], plane_crtc[PLANES]; /* as GETPLANE tells */
         struct hdr_output_metadata hdr;
         uint32_t blob_size;
@@ -185,7 +186,7 @@ static int request(Fake *fake, unsigned long number, void *argument) {
                 if (c->connector_id != CONNECTOR)
                         return ENOENT;
                 c->encoder_id = ENCODER;
-                c->connection = DRM_MODE_CONNECTED;
+                c->connection = fake->unplugged ? DRM_MODE_DISCONNECTED : DRM_MODE_CONNECTED;
                 c->connector_type = DRM_MODE_CONNECTOR_VIRTUAL;
                 c->connector_type_id = 1;
                 return 0;
@@ -436,6 +437,28 @@ static void test_asleep(void **state _unused_) {
         set(&fakes[0].crtc, "ACTIVE", 1);
         set(&fakes[0].planes[0], "FB_ID", 0);
         assert_int_equal(take(0), WIRE_REASON_OFF);
+}
+
+static void test_displays_that_show_nothing(void **state _unused_) {
+        struct wire_outputs listed;
+
+        assert_int_equal(capd_enumerate(&capd), 0);
+        fakes[0].encoder_crtc = 0;
+        assert_int_equal(capd_enumerate(&capd), 0);
+        outputs_describe(&capd.outputs, &listed);
+        assert_int_equal(listed.n_outputs, 1);
+        assert_int_equal(listed.asleep, 1);
+        fakes[0].unplugged = true;
+        assert_int_equal(capd_enumerate(&capd), 0);
+        outputs_describe(&capd.outputs, &listed);
+        assert_int_equal(listed.n_outputs, 1);
+        assert_int_equal(listed.asleep, 0);
+        /* Nothing is plugged in, but a picture is sent there. */
+        fakes[0].encoder_crtc = CRTC;
+        assert_int_equal(capd_enumerate(&capd), 0);
+        outputs_describe(&capd.outputs, &listed);
+        assert_int_equal(listed.n_outputs, 2);
+        assert_int_equal(listed.asleep, 0);
 }
 
 static void test_order_of_planes(void **state _unused_) {
@@ -832,6 +855,7 @@ int main(void) {
                 TEST(test_plane_properties),
                 TEST(test_without_atomic_modesetting),
                 TEST(test_asleep),
+                TEST(test_displays_that_show_nothing),
                 TEST(test_order_of_planes),
                 TEST(test_hdr),
                 TEST(test_counts_beyond_what_there_is_room_for),

@@ -53,6 +53,7 @@ class Capd:
     def __init__(self, path, outputs=None):
         self.outputs = [output()] if outputs is None else outputs
         self.pictures = {o.id: numpy.zeros((o.height, o.width, 4), numpy.uint8) for o in self.outputs}
+        self.asleep = 0  # bits of displays that are plugged in and not among the outputs
         self.change = lambda message: None  # of a FRAME before it is sent
         self.change_verdict = lambda message: None  # of a CONFIRMED, likewise
         self.seals = SEALS
@@ -91,12 +92,15 @@ class Capd:
             self._connection.close()
             self._connection = None
 
+    def tell_outputs(self):
+        answer = wire.Outputs(wire.OUTPUTS, len(self.outputs), self.asleep)
+        for i, o in enumerate(self.outputs):
+            answer.outputs[i] = o
+        self._connection.send(answer)
+
     def _answer(self, message):
         if message.type == wire.OUTPUTS_GET:
-            answer = wire.Outputs(wire.OUTPUTS, len(self.outputs))
-            for i, o in enumerate(self.outputs):
-                answer.outputs[i] = o
-            self._connection.send(answer)
+            self.tell_outputs()
         elif message.type == wire.NEXT and not self.silent:
             self.asked += 1
             self.asked_for_flips += message.last_identity != 0

@@ -145,6 +145,28 @@ def test_displays_that_come_change_and_go(uploadd, listener, fault_server, build
     assert len(raw) == 1 and numpy.array_equal(raw[0][..., 2::-1], [p.image for p in decoded if p.output == 5][0])
 
 
+@pytest.mark.parametrize("asleep, gap", [(True, 2), (False, 4)])
+@pytest.mark.parametrize("others", [True, False])
+def test_displays_that_are_no_longer_listed(uploadd, listener, fault_server, others, asleep, gap):
+    """They are off, or unplugged: the list says which, also when it is empty."""
+    capd = Capd(uploadd.frame_socket, [output(5, 200, 120, b"Virtual-2")] + [output(0)] * others)
+    broker = Broker(listener)
+    try:
+        recording = broker.record()
+        broker.stats(lambda s: s.n_outputs == 1 + others and s.frames >= 1 + others)
+        gone = capd.outputs.pop(0)
+        capd.asleep = asleep << gone.id
+        capd.tell_outputs()
+        broker.stats(lambda s: s.n_outputs == others)
+        shown(capd) if others else time.sleep(0.5)
+        segment = recorded(broker, fault_server, recording)
+    finally:
+        broker.connection.close()
+        capd.close()
+    assert gaps(segment)[0] == (5, gap, 0, 0)
+    assert gaps(segment)[1:] == ([] if others else [(0xFFFFFFFF, gap, 0, 0)])
+
+
 @pytest.mark.parametrize("reason, gap", [(wire.NO_GRANT, 1), (wire.OFF, 2), (wire.UNFINISHED, 3), (wire.UNPLUGGED, 4),
                                          (wire.UNDECODABLE, 5)])
 def test_gaps_that_capd_tells(capd, broker, fault_server, reason, gap):
