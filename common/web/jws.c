@@ -6,6 +6,7 @@
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/ecdsa.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -229,31 +230,53 @@ static int token_parse(const char *token, size_t *ret_signed_length, uint8_t **r
         return 0;
 }
 
-int jws_verify(const char *token, EVP_PKEY *key, json_t **ret_claims) {
-        _cleanup_(json_decrefp) json_t *header = NULL, *claims = NULL;
-        _cleanup_free_ uint8_t *signature = NULL;
-        size_t signed_length, signature_size, der_size;
+static int signature_check(const char *token, size_t signed_length, const uint8_t raw[static SIGNATURE_SIZE],
+                           EVP_PKEY *key) {
+        size_t der_size;
         uint8_t der[DER_MAX];
         int r;
 
-        r = key_check(key);
+        r = signature_to_der(raw, der, &der_size);
         if (r < 0)
                 return r;
-        r = token_parse(token, &signed_length, &signature, &signature_size, &header, &claims);
-        if (r < 0)
-                return r;
-        r = signature_to_der(signature, der, &der_size);
-        if (r < 0)
-                return r;
-
         _cleanup_(EVP_MD_CTX_freep) EVP_MD_CTX *context = EVP_MD_CTX_new();
         if (!context)
                 return -ENOMEM;
         if (EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key) != 1)
                 return -EINVAL;
-        if (EVP_DigestVerify(context, der, der_size, (const uint8_t *) token, signed_length) != 1)
-                return -EKEYREJECTED;
+        return EVP_DigestVerify(context, der, der_size, (const uint8_t *) token, signed_length) == 1
+                               ? 0
+                               : -EKEYREJECTED;
+}
+
+int jws_verify(const char *token, EVP_PKEY *key, json_t **ret_claims) {
+        _cleanup_(json_decrefp) json_t *header = NULL, *claims = NULL;
+        _cleanup_free_ uint8_t *signature = NULL;
+        size_t signed_length, signature_size;
+        int r;
+
+        if ((r = key_check(key)) < 0 ||
+            (r = token_parse(token, &signed_length, &signature, &signature_size, &header, &claims)) < 0 ||
+            (r = signature_check(token, signed_length, signature, key)) < 0)
+                return r;
         *ret_claims = TAKE_PTR(claims);
+        return 0;
+}
+
+int jws_verify_own(const char *token, json_t **ret_header, json_t **ret_claims, EVP_PKEY **ret_key) {
+        _cleanup_(json_decrefp) json_t *header = NULL, *claims = NULL;
+        _cleanup_(EVP_PKEY_freep) EVP_PKEY *key = NULL;
+        _cleanup_free_ uint8_t *signature = NULL;
+        size_t signed_length, signature_size;
+        int r;
+
+        if ((r = token_parse(token, &signed_length, &signature, &signature_size, &header, &claims)) < 0 ||
+            (r = jwk_to_key(json_object_get(header, "jwk"), &key)) < 0 ||
+            (r = signature_check(token, signed_length, signature, key)) < 0)
+                return r;
+        *ret_header = TAKE_PTR(header);
+        *ret_claims = TAKE_PTR(claims);
+        *ret_key = TAKE_PTR(key);
         return 0;
 }
 
@@ -265,29 +288,32 @@ int jws_claims_unverified(const char *token, json_t **ret_claims) {
         return token_parse(token, &signed_length, &signature, &signature_size, &header, ret_claims);
 }
 
-int jws_header_unverified(const char *token, json_t **ret_header) {
-        _cleanup_(json_decrefp) json_t *claims = NULL;
-        _cleanup_free_ uint8_t *signature = NULL;
-        size_t signed_length, signature_size;
+static EVP_PKEY *curve;
 
-        return token_parse(token, &signed_length, &signature, &signature_size, ret_header, &claims);
-}
-
-int p256_from_point(const uint8_t point[static P256_POINT_SIZE], EVP_PKEY **ret) {
-        _cleanup_(EVP_PKEY_freep) EVP_PKEY *key = NULL;
+static void make_curve(void) {
         OSSL_PARAM parameters[] = {
                 OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *) SN_X9_62_prime256v1,
                                                  0),
-                OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *) point, P256_POINT_SIZE),
                 OSSL_PARAM_construct_end(),
         };
+        _cleanup_(EVP_PKEY_CTX_freep) EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+
+        if (!context || EVP_PKEY_fromdata_init(context) != 1 ||
+            EVP_PKEY_fromdata(context, &curve, EVP_PKEY_KEY_PARAMETERS, parameters) != 1)
+                curve = NULL;
+}
+
+int p256_from_point(const uint8_t point[static P256_POINT_SIZE], EVP_PKEY **ret) {
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
 
         if (point[0] != POINT_CONVERSION_UNCOMPRESSED)
                 return -EBADMSG;
-        _cleanup_(EVP_PKEY_CTX_freep) EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
-        if (!context || EVP_PKEY_fromdata_init(context) != 1)
+        /* The curve's parameters once and for all: to make them takes longer than all else here. */
+        pthread_once(&once, make_curve);
+        _cleanup_(EVP_PKEY_freep) EVP_PKEY *key = curve ? EVP_PKEY_dup(curve) : NULL;
+        if (!key)
                 return -ENOMEM;
-        if (EVP_PKEY_fromdata(context, &key, EVP_PKEY_PUBLIC_KEY, parameters) != 1)
+        if (EVP_PKEY_set1_encoded_public_key(key, point, P256_POINT_SIZE) != 1)
                 return -EBADMSG;
         /* Not left to what the call above happens to check: the point must be on the curve. P-256's cofactor
          * is 1, so that is all there is to check; the full check would multiply the point by the curve's
@@ -303,11 +329,17 @@ int p256_from_point(const uint8_t point[static P256_POINT_SIZE], EVP_PKEY **ret)
 
 int p256_to_point(EVP_PKEY *key, uint8_t ret_point[static P256_POINT_SIZE]) {
         _cleanup_(BN_freep) BIGNUM *x = NULL, *y = NULL;
+        size_t size;
         int r;
 
         r = key_check(key);
         if (r < 0)
                 return r;
+        /* A key that was read from a compressed point is given as one. */
+        if (EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, ret_point, P256_POINT_SIZE,
+                                            &size) == 1 &&
+            size == P256_POINT_SIZE && ret_point[0] == POINT_CONVERSION_UNCOMPRESSED)
+                return 0;
         if (EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_EC_PUB_X, &x) != 1 ||
             EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_EC_PUB_Y, &y) != 1)
                 return -EINVAL;

@@ -37,12 +37,14 @@ int jws_sign(EVP_PKEY *key, const json_t *header, const json_t *claims, char **r
  * signed by this key; -E2BIG: over JWS_TOKEN_MAX; -EINVAL: key is not P-256; -ENOMEM. */
 int jws_verify(const char *token, EVP_PKEY *key, json_t **ret_claims) _must_check_;
 
+/* The same with the public key that its header holds ("jwk"), which is returned as well: it proves nothing
+ * until the caller has found whose key that is. Errors as of jws_verify() and jwk_to_key(). */
+int jws_verify_own(const char *token, json_t **ret_header, json_t **ret_claims,
+                   EVP_PKEY **ret_key) _must_check_;
+
 /* The claims of a token nobody has verified: to find out which key to verify it with, and for nothing
  * else. Errors as of jws_verify(), without -EKEYREJECTED. */
 int jws_claims_unverified(const char *token, json_t **ret_claims) _must_check_;
-
-/* The protected header of a token nobody has verified. Errors as of jws_claims_unverified(). */
-int jws_header_unverified(const char *token, json_t **ret_header) _must_check_;
 
 /* A public key from a JWK (RFC 7518 §6.2.1): "kty": "EC", "crv": "P-256", x and y of 32 bytes, a point on
  * the curve. -EBADMSG for anything else, and for one that holds a private key ("d"); -ENOMEM. */

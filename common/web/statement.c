@@ -98,18 +98,12 @@ static int verify(const char *text, const char *type, size_t n_members, json_t *
 
         if (strnlen(text, STATEMENT_MAX + 1) > STATEMENT_MAX)
                 return -E2BIG;
-        r = jws_header_unverified(text, &header);
+        r = jws_verify_own(text, &header, &claims, &key);
         if (r < 0)
                 return r;
         const char *said = json_string_value(json_object_get(header, "typ"));
         if (json_object_size(header) != 3 || !said || strcmp(said, type) != 0)
                 return -EBADMSG;
-        r = jwk_to_key(json_object_get(header, "jwk"), &key);
-        if (r < 0)
-                return r;
-        r = jws_verify(text, key, &claims);
-        if (r < 0)
-                return r;
         if (json_object_size(claims) != n_members)
                 return -EBADMSG;
         *ret_claims = TAKE_PTR(claims);

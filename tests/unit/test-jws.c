@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/ecdsa.h>
 #include <stdbool.h>
@@ -236,6 +237,20 @@ static void test_jwk_round_trip(void **state _unused_) {
         }
 }
 
+static void test_point_of_a_compressed_key(void **state _unused_) {
+        _cleanup_(EVP_PKEY_freep) EVP_PKEY *key = EVP_EC_gen("P-256"), *back = NULL;
+        uint8_t point[P256_POINT_SIZE], again[P256_POINT_SIZE] = {};
+
+        assert_int_equal(p256_to_point(key, point), 0);
+        assert_int_equal(EVP_PKEY_set_utf8_string_param(key, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
+                                                        OSSL_PKEY_EC_POINT_CONVERSION_FORMAT_COMPRESSED),
+                         1);
+        assert_int_equal(p256_to_point(key, again), 0);
+        assert_memory_equal(again, point, sizeof(point));
+        assert_int_equal(p256_from_point(point, &back), 0);
+        assert_int_equal(EVP_PKEY_eq(key, back), 1);
+}
+
 static int jwk_verdict(const char *kty, const char *crv, const char *x, const char *y, bool with_private) {
         _cleanup_(json_decrefp) json_t *jwk =
                         json_pack("{s:s, s:s, s:s, s:s*}", "kty", kty, "crv", crv, "x", x, "y", y);
@@ -290,6 +305,7 @@ int main(void) {
                 cmocka_unit_test(test_sign_and_verify),
                 cmocka_unit_test(test_sign_refuses),
                 cmocka_unit_test(test_jwk_round_trip),
+                cmocka_unit_test(test_point_of_a_compressed_key),
                 cmocka_unit_test(test_jwk_refuses),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
