@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* How somebody who was invited chooses a password and an authenticator, and how they change the password. */
+/* How somebody who was invited chooses a password and an authenticator, and how they change the password or
+ * get other recovery codes. */
 
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
@@ -150,6 +151,19 @@ int handle_totp_confirm(Request *request) {
         return request_reply_json(request, MHD_HTTP_OK, json_pack("{s:O}", "recovery_codes", codes));
 }
 
+/* With what the present password was hashed with in found. */
+static int derive_present(Request *request, const PGresult *found, const char *password,
+                          uint8_t salt[static 2 * PASSWORD_SALT_SIZE], const char **ret) {
+        int r;
+
+        if ((r = database_bytes(found, "company_salt", salt, PASSWORD_SALT_SIZE)) < 0 ||
+            (r = database_bytes(found, "salt", salt + PASSWORD_SALT_SIZE, PASSWORD_SALT_SIZE)) < 0)
+                return r;
+        *ret = password_parameter(request, password, salt, 2 * PASSWORD_SALT_SIZE,
+                                  strtoull(database_text(found, "iterations"), NULL, 10));
+        return *ret ? 0 : -ENOMEM;
+}
+
 int handle_password(Request *request) {
         enum { PRESENT, NEXT, _N };
         Field fields[_N] = {
@@ -158,7 +172,7 @@ int handle_password(Request *request) {
         };
         _cleanup_(PQclearp) PGresult *found = NULL, *result = NULL;
         uint8_t salt[2 * PASSWORD_SALT_SIZE];
-        const char *renewed[3];
+        const char *renewed[3], *derived;
         int r;
 
         r = request_read_fields(request, fields, _N);
@@ -168,15 +182,8 @@ int handle_password(Request *request) {
                 return r;
         const char *const who[] = { request->token };
         if ((r = database_call_repeatable(request, "password_parameters", who, 1, &found)) < 0 ||
-            (r = database_bytes(found, "company_salt", salt, PASSWORD_SALT_SIZE)) < 0 ||
-            (r = database_bytes(found, "salt", salt + PASSWORD_SALT_SIZE, PASSWORD_SALT_SIZE)) < 0)
-                return r;
-        const char *derived = password_parameter(request, fields[PRESENT].text, salt, sizeof(salt),
-                                                 strtoull(database_text(found, "iterations"), NULL, 10));
-        if (!derived)
-                return -ENOMEM;
-        r = password_renew(request, fields[NEXT].text, salt, renewed);
-        if (r < 0)
+            (r = derive_present(request, found, fields[PRESENT].text, salt, &derived)) < 0 ||
+            (r = password_renew(request, fields[NEXT].text, salt, renewed)) < 0)
                 return r;
         const char *const parameters[] = { request->token, derived,    renewed[0],
                                            renewed[1],     renewed[2], request_client_address(request) };
@@ -187,4 +194,36 @@ int handle_password(Request *request) {
                 return login_refuse(request, PROBLEM_PASSWORD_WRONG, database_text(result, "retry_after"));
         session_forget(request, database_text(result, "ended"));
         return request_reply_empty(request, MHD_HTTP_NO_CONTENT);
+}
+
+int handle_recovery_codes(Request *request) {
+        enum { PASSWORD, CODE, _N };
+        Field fields[_N] = {
+                [PASSWORD] = { "password", FIELD_TEXT, .maximum = PASSWORD_MAX },
+                [CODE] = { "code", FIELD_TEXT, .maximum = 64 },
+        };
+        _cleanup_(PQclearp) PGresult *found = NULL, *result = NULL;
+        _cleanup_(json_decrefp) json_t *codes = NULL;
+        uint8_t salt[2 * PASSWORD_SALT_SIZE];
+        const char *derived, *pad, *account, *plain;
+        int r;
+
+        r = request_read_fields(request, fields, _N);
+        if (r < 0)
+                return r;
+        const char *const who[] = { request->token };
+        if ((r = database_call_repeatable(request, "factor_parameters", who, 1, &found)) < 0 ||
+            (r = derive_present(request, found, fields[PASSWORD].text, salt, &derived)) < 0 ||
+            (r = account_pad(request, found, &pad, &account)) < 0 ||
+            (r = make_recovery_codes(request, &codes, &plain)) < 0)
+                return r;
+        const char *const parameters[] = {
+                request->token, derived, fields[CODE].text, pad, plain, request_client_address(request),
+        };
+        r = database_call(request, "renew_recovery_codes", parameters, ELEMENTSOF(parameters), &result);
+        if (r < 0)
+                return r;
+        if (strcmp(database_text(result, "outcome"), "renewed") != 0)
+                return login_refuse(request, PROBLEM_FACTORS_WRONG, database_text(result, "retry_after"));
+        return request_reply_json(request, MHD_HTTP_OK, json_pack("{s:O}", "recovery_codes", codes));
 }

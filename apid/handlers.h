@@ -36,6 +36,7 @@ int handle_logout_everywhere(Request *request);
 int handle_invitation(Request *request);
 int handle_totp_confirm(Request *request);
 int handle_password(Request *request);
+int handle_recovery_codes(Request *request);
 
 /* management.c: what the route's operation says */
 int handle_managed(Request *request);

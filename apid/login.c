@@ -140,17 +140,10 @@ int handle_login(Request *request) {
                                   json_pack("{s:s, s:i}", "challenge", challenge, "expires_in", 300));
 }
 
-int challenge_pad(Request *request, const char *challenge, const char *purpose, const char **ret_pad,
-                  const char **ret_account) {
-        const char *const parameters[] = { challenge, purpose };
-        _cleanup_(PQclearp) PGresult *result = NULL;
+int account_pad(Request *request, const PGresult *result, const char **ret_pad, const char **ret_account) {
         uint8_t nonce[TOTP_NONCE_SIZE], id[MASTER_KEY_ID_SIZE], pad[TOTP_SECRET_SIZE];
         int r;
 
-        r = database_call_repeatable(request, "challenge_parameters", parameters, ELEMENTSOF(parameters),
-                                     &result);
-        if (r < 0)
-                return r;
         const char *account = request_keep(request, strdup(database_text(result, "account_id")));
         if (!account)
                 return -ENOMEM;
@@ -169,6 +162,17 @@ int challenge_pad(Request *request, const char *challenge, const char *purpose, 
         *ret_account = account;
         OPENSSL_cleanse(pad, sizeof(pad));
         return *ret_pad ? 0 : -ENOMEM;
+}
+
+int challenge_pad(Request *request, const char *challenge, const char *purpose, const char **ret_pad,
+                  const char **ret_account) {
+        const char *const parameters[] = { challenge, purpose };
+        _cleanup_(PQclearp) PGresult *result = NULL;
+        int r;
+
+        r = database_call_repeatable(request, "challenge_parameters", parameters, ELEMENTSOF(parameters),
+                                     &result);
+        return r < 0 ? r : account_pad(request, result, ret_pad, ret_account);
 }
 
 /* Before a code is used up: is there anywhere to keep the session? */

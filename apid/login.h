@@ -21,7 +21,11 @@ int password_renew(Request *request, const char *password, const uint8_t *compan
 /* Answers with a problem; with PROBLEM_LOGIN_LOCKED and "Retry-After" if there are seconds to wait. */
 int login_refuse(Request *request, Problem problem, const char *retry_after);
 
-/* The pad of the TOTP secret that a challenge (of purpose "login" or "enrol") is about, as a bytea, and
- * whose it is. */
+/* The pad of the TOTP secret of a result's account_id, totp_nonce and totp_key_id, as a bytea, and whose it
+ * is. */
+int account_pad(Request *request, const PGresult *result, const char **ret_pad,
+                const char **ret_account) _must_check_;
+
+/* The same for the account that a challenge (of purpose "login" or "enrol") is about. */
 int challenge_pad(Request *request, const char *challenge, const char *purpose, const char **ret_pad,
                   const char **ret_account) _must_check_;

@@ -58,6 +58,9 @@ const ProblemInfo problems[_PROBLEM_MAX] = {
                                  "Try again in some seconds." },
         [PROBLEM_PASSWORD_WRONG] = { "password_wrong", 403, NULL, NULL, "The present password is wrong",
                                      "Send the password that you log in with as \"password\"." },
+        [PROBLEM_FACTORS_WRONG] = { "factors_wrong", 403, NULL, NULL, "The password or the code is wrong",
+                                    "Send the password that you log in with as \"password\", and as \"code\" one of the "
+                                    "authenticator's that was not used yet." },
         [PROBLEM_ORIGIN_REFUSED] = { "origin_refused", 403, NULL, NULL,
                                      "This request comes from another site",
                                      "A browser's request must come from the control plane's own page; a program sends its "

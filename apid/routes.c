@@ -32,6 +32,7 @@ static const Route routes[] = {
         { "POST", "/v1/auth/totp/confirm", AUTH_PAGE, handle_totp_confirm },
         { "GET", "/v1/auth/session", AUTH_USER, handle_session },
         { "POST", "/v1/auth/password", AUTH_USER, handle_password, .slow = true },
+        { "POST", "/v1/auth/recovery-codes", AUTH_USER, handle_recovery_codes, .slow = true },
         { "POST", "/v1/auth/logout", AUTH_USER, handle_logout },
         { "POST", "/v1/auth/logout-everywhere", AUTH_USER, handle_logout_everywhere },
         { "GET", "/v1/recordings", AUTH_USER, handle_recordings_list },

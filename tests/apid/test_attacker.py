@@ -54,7 +54,7 @@ def test_only_the_procedures_can_be_executed(sql):
         "api.finish_signed_recording", "api.offer_signed_segment", "api.complete_segment", "api.list_recordings", "api.list_segments",
         "api.view_segment", "api.login_parameters", "api.login_password", "api.renew_password", "api.present_key", "api.knows_code", "api.challenge_parameters", "api.login_totp", "api.session",
         "api.logout", "api.invitation_parameters", "api.accept_invitation", "api.confirm_totp", "api.password_parameters",
-        "api.change_password",
+        "api.change_password", "api.factor_parameters", "api.renew_recovery_codes",
         "api.show_company", "api.change_company", "api.list_users", "api.show_user", "api.create_user", "api.change_user",
         "api.invite_user", "api.end_user_sessions", "api.list_employees", "api.show_employee", "api.create_employee",
         "api.change_employee", "api.list_assignments", "api.assign", "api.unassign", "api.list_devices", "api.show_device",

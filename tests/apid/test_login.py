@@ -14,6 +14,7 @@ import urllib.parse
 import uuid
 
 import pytest
+import requests
 
 from services.people import PASSWORD, User, token_of, totp
 from services.redis import Redis
@@ -215,6 +216,54 @@ def test_password_change(user, api, forget):
     assert code_of(user.begin()) == (401, "login_refused")
     user.password = "another fine password"
     user.log_in(user.recovery_codes[2])
+    forget()
+
+
+def test_other_recovery_codes(user, api, sql, forget):
+    user.log_in(user.recovery_codes[0])
+    renew = lambda password, code: api("POST", "/v1/auth/recovery-codes", {"password": password, "code": code}, token=user.token)
+    left = lambda: api("GET", "/v1/auth/session", token=user.token).json()["recovery_codes"]
+    failures = lambda: sql(f"SELECT coalesce(max(failures), 0) FROM streamsight.login_failure WHERE email_sha256 = sha256('{user.email}')")
+    noted = lambda action: sql(f"SELECT count(*) FROM streamsight.audit WHERE actor_id = '{user.id}' AND action = 'recovery_codes.{action}'")
+    before = user.recovery_codes
+    forget()
+    user._last_step = 0
+    code = user.code()
+    assert code_of(renew("wrong wrong wrong", code)) == (403, "factors_wrong")
+    assert code_of(renew(PASSWORD, totp(user.secret, 1))) == (403, "factors_wrong")
+    assert code_of(renew(PASSWORD, before[1])) == (403, "factors_wrong")  # no code of these: of the authenticator
+    assert (left(), failures(), noted("refused"), noted("renew")) == (9, "3", "3", "0")
+    answer = renew(PASSWORD, code)
+    assert answer.status_code == 200 and (left(), failures(), noted("renew")) == (10, "0", "1")
+    user.recovery_codes = answer.json()["recovery_codes"]
+    assert len(set(user.recovery_codes) | set(before)) == 20
+    assert code_of(renew(PASSWORD, code)) == (403, "factors_wrong")  # it was used
+    challenge = user.begin().json()["challenge"]
+    assert code_of(user.post("/v1/auth/totp", {"challenge": challenge, "code": before[1]})) == (401, "login_refused")
+    user.log_in(user.recovery_codes[0])
+    assert left() == 9
+    # Guesses at it count like those of a login, and a right one waits, too.
+    forget()
+    for _ in range(4):
+        assert code_of(renew("wrong wrong wrong", "123456")) == (403, "factors_wrong")
+    assert code_of(renew("wrong wrong wrong", "123456")) == (429, "login_locked")
+    sql(f"UPDATE streamsight.login_failure SET locked_until = now() + interval '1 h' WHERE email_sha256 = sha256('{user.email}')")
+    user._last_step = 0
+    answer = renew(PASSWORD, user.code())
+    assert code_of(answer) == (429, "login_locked") and int(answer.headers["Retry-After"]) > 3000
+    assert left() == 9
+    forget()
+
+
+def test_recovery_codes_are_renewed_once_with_a_code(user, apid, forget):
+    forget()
+    user._last_step = 0
+    user.log_in(user.recovery_codes[0])
+    code = user.code()
+    ask = lambda _: requests.post(user.url + "/v1/auth/recovery-codes", json={"password": PASSWORD, "code": code}, timeout=60,
+                                  headers={"Authorization": f"Bearer {user.token}"}).status_code
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(ask, range(4))) == [200, 403, 403, 403]
     forget()
 
 
