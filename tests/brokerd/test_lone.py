@@ -10,6 +10,7 @@ import stat
 import struct
 import subprocess
 import time
+from xml.etree import ElementTree
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -63,6 +64,32 @@ def test_nobody_without_polkit_but_root(lone):
         assert done.returncode != 0 and "not enrolled" in done.stderr, done.stderr
     done = lone.cli("enroll", user="nobody", input="ABCD\n")
     assert done.returncode != 0 and "polkit" in done.stderr
+
+
+ANY = {"s": "x", "t": "0", "u": "0", "b": "false"}
+
+
+def test_an_ordinary_user_is_refused_everything(lone):
+    """Every method and every property that can be set, of every object, as introspection has them: also those to come."""
+    def by_nobody(*words):
+        return subprocess.run(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "busctl", f"--address={lone.bus_address}", *words],
+                              capture_output=True, text=True, timeout=30)
+    lone.run()
+    tried = {}
+    for path in lone.busctl("tree", "--list", "org.streamsight.Agent1").split():
+        xml = by_nobody("introspect", "--xml-interface", "org.streamsight.Agent1", path).stdout
+        for interface in ElementTree.fromstring(xml).iter("interface"):
+            if interface.get("name").startswith("org.freedesktop.DBus."):
+                continue
+            member = ("org.streamsight.Agent1", path, interface.get("name"))
+            for method in interface.iter("method"):
+                types = [argument.get("type") for argument in method.iter("arg") if argument.get("direction") == "in"]
+                tried[method.get("name")] = by_nobody("call", *member, method.get("name"), "".join(types), *(ANY[type] for type in types))
+            for property in interface.iter("property"):
+                if property.get("access") != "read":
+                    tried[property.get("name")] = by_nobody("set-property", *member, property.get("name"), property.get("type"), ANY[property.get("type")])
+    assert {"Enroll", "Stop", "GetDiagnostics", "LogLevel"} <= tried.keys()
+    assert {name for name, done in tried.items() if done.returncode == 0 or not re.search("polkit|Access .*(not permitted|denied)", done.stderr)} == set(), tried
 
 
 def test_without_an_address(lone):

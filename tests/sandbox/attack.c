@@ -24,13 +24,18 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
+#define DRM_MAJOR 226U
+
 static int memory = -1;      /* a memfd, as capd passes one */
 static const char *abstract; /* the name of a Unix socket that listens */
 static const char *victim;   /* a file that everybody may change, in a folder likewise */
+static int device;           /* the first graphics card that it has opened, else memory */
+static pid_t sibling;        /* another process of the machine */
 
 void attack_prepare(void) {
         /* Opened by the copy itself: replaces stdin, which is no descriptor of the table's. */
@@ -41,6 +46,13 @@ void attack_prepare(void) {
         memory = STDIN_FILENO;
         abstract = getenv("STREAMSIGHT_ABSTRACT") ?: "";
         victim = getenv("STREAMSIGHT_VICTIM") ?: "/nonexistent";
+        sibling = getenv("STREAMSIGHT_SIBLING") ? atoi(getenv("STREAMSIGHT_SIBLING")) : getppid();
+        device = memory;
+        for (int fd = STDERR_FILENO + 1; fd < 64 && device == memory; fd++) {
+                struct stat st;
+                if (fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && major(st.st_rdev) == DRM_MAJOR)
+                        device = fd;
+        }
 }
 
 #define C(...)                                                                                              \
@@ -121,6 +133,7 @@ static const char *path(const char *name) {
 }
 ATTACK(create, C(SYS_openat, AT_FDCWD, path("new"), O_WRONLY | O_CREAT, 0600))
 ATTACK(write_file, C(SYS_openat, AT_FDCWD, victim, O_WRONLY))
+ATTACK(write_etc, C(SYS_openat, AT_FDCWD, "/etc/hosts", O_WRONLY))
 ATTACK(remove_file, C(SYS_unlink, victim))
 ATTACK(move, C(SYS_renameat, AT_FDCWD, victim, AT_FDCWD, path("moved")))
 ATTACK(make_directory, C(SYS_mkdirat, AT_FDCWD, path("folder"), 0700))
@@ -212,15 +225,15 @@ ATTACK(send_at_once, OPTION(IPPROTO_TCP, TCP_NODELAY))
 ATTACK(connect_any, C(SYS_connect, memory, NULL, 0))
 
 /* 15, 16 */
-ATTACK(trace, C(SYS_ptrace, PTRACE_ATTACH, getppid(), 0, 0))
+ATTACK(trace, C(SYS_ptrace, PTRACE_ATTACH, sibling, 0, 0))
 ATTACK(be_traced, C(SYS_ptrace, PTRACE_TRACEME, 0, 0, 0))
-ATTACK(read_memory, C(SYS_process_vm_readv, 1, NULL, 0, NULL, 0, 0))
-ATTACK(write_memory, C(SYS_process_vm_writev, 1, NULL, 0, NULL, 0, 0))
+ATTACK(read_memory, C(SYS_process_vm_readv, sibling, NULL, 0, NULL, 0, 0))
+ATTACK(write_memory, C(SYS_process_vm_writev, sibling, NULL, 0, NULL, 0, 0))
 ATTACK(take_descriptor, C(SYS_pidfd_getfd, memory, 0, 0))
-ATTACK(open_process, C(SYS_pidfd_open, 1, 0))
+ATTACK(open_process, C(SYS_pidfd_open, sibling, 0))
 ATTACK(compare, C(SYS_kcmp, 1, 1, 0, 0, 0))
 ATTACK(advise_other, C(SYS_process_madvise, memory, NULL, 0, 0, 0))
-ATTACK(do_kill, C(SYS_kill, 1, 0))
+ATTACK(do_kill, C(SYS_kill, sibling, 0))
 ATTACK(kill_thread, C(SYS_tkill, 1, 0))
 ATTACK(kill_other, C(SYS_tgkill, 1, 1, 0))
 ATTACK(kill_descriptor, C(SYS_pidfd_send_signal, memory, 0, NULL, 0))
@@ -252,8 +265,37 @@ ATTACK(map_given_validated, map(PROT_WRITE, MAP_SHARED_VALIDATE, memory))
 ATTACK(make_writable, protect(PROT_READ, MAP_SHARED, memory, PROT_READ | PROT_WRITE))
 ATTACK(read_given, map(PROT_READ, MAP_SHARED, memory))
 
+static long map_frame(int fd) {
+        return map(PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+}
+static long map_frame_validated(int fd) {
+        return map(PROT_WRITE, MAP_SHARED_VALIDATE, fd);
+}
+static long make_frame_writable(int fd) {
+        return protect(PROT_READ, MAP_SHARED, fd, PROT_READ | PROT_WRITE);
+}
+static long name_frame(int fd) {
+        return C(SYS_ioctl, fd, 0xffffffff00000000UL | DMA_BUF_SET_NAME_B, NULL);
+}
+/* Of what it may do with a frame. Nothing but a dma-buf has the second. */
+static long read_frame(int fd) {
+        const struct dma_buf_sync sync = { DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ };
+        long r = map(PROT_READ, MAP_SHARED, fd);
+
+        return r < 0 ? r : C(SYS_ioctl, fd, DMA_BUF_IOCTL_SYNC, &sync);
+}
+
+const FrameAttack frame_attacks[] = {
+        { "map_frame", "killed", map_frame },
+        { "map_frame_validated", "killed", map_frame_validated },
+        { "make_frame_writable", "killed", make_frame_writable },
+        { "name_frame", "killed", name_frame },
+        { "read_frame", "done", read_frame },
+        {},
+};
+
 /* 19, 20 */
-#define REQUEST(request)  C(SYS_ioctl, memory, (unsigned long) (request), NULL)
+#define REQUEST(request)  C(SYS_ioctl, device, (unsigned long) (request), NULL)
 #define EXTENDED(request) REQUEST(0xffffffff00000000UL | (request))
 ATTACK(terminal, REQUEST(0x5401))
 ATTACK(inject_input, REQUEST(0x5412))
@@ -376,6 +418,7 @@ const Attack attacks[] = {
 
         KR(11, create, paths),
         KR(11, write_file, paths),
+        KR(11, write_etc, paths),
         KR(11, remove_file, paths),
         KR(11, move, paths),
         K(11, make_directory, ALL),

@@ -23,5 +23,15 @@ typedef struct Attack {
 
 extern const Attack attacks[]; /* ended by one without a name */
 
+/* What an attacker in uploadd tries with memory that capd has given it. Run when the daemon, in its event
+ * loop and with a grant, maps the first frame. */
+typedef struct FrameAttack {
+        const char *name;
+        const char *outcome; /* as above */
+        long (*run)(int fd);
+} FrameAttack;
+
+extern const FrameAttack frame_attacks[];
+
 /* Room before entering for what an attack finds. */
 void attack_prepare(void);

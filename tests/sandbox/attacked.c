@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Linked between a daemon and common/sandbox.c (ld --wrap): the daemon that tests/sandbox starts is the real
- * one up to its entering, and what STREAMSIGHT_ATTACK names from there on. STREAMSIGHT_STEP=NAME:fail makes
- * a step of entering fail, NAME:lie makes it do nothing and say that it did. */
+ * one up to its entering, and what STREAMSIGHT_ATTACK names from there on, or, if that is one on a frame,
+ * when it maps the first that it gets. STREAMSIGHT_STEP=NAME:fail makes a step of entering fail, NAME:lie
+ * makes it do nothing and say that it did. */
 
 #include <cap-ng.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -14,11 +16,15 @@
 #include "attack.h"
 #include "sandbox.h"
 
+static const FrameAttack *frame_attack;
+
 int __real_sandbox_enter(const SandboxPolicy *policy, const SandboxReach *reach, char *detail);
 int __wrap_sandbox_enter(const SandboxPolicy *policy, const SandboxReach *reach, char *detail);
 int __real_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
 int __wrap_prctl(int option, ...);
-/* By the name that _FILE_OFFSET_BITS=64 gives it. */
+/* By the names that _FILE_OFFSET_BITS=64 gives them. */
+void *__real_mmap64(void *address, size_t size, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap64(void *address, size_t size, int protection, int flags, int fd, off_t offset);
 int __real_setrlimit64(int resource, const struct rlimit *limit);
 int __wrap_setrlimit64(int resource, const struct rlimit *limit);
 int __real_capng_apply(capng_select_t set);
@@ -44,15 +50,24 @@ int __wrap_sandbox_enter(const SandboxPolicy *policy, const SandboxReach *reach,
         const char *name = getenv("STREAMSIGHT_ATTACK");
         int r;
 
-        if (name)
+        for (const FrameAttack *attack = frame_attacks; name && attack->name; attack++)
+                if (strcmp(attack->name, name) == 0)
+                        frame_attack = attack;
+        if (name && !frame_attack)
                 attack_prepare();
         r = __real_sandbox_enter(policy, reach, detail);
-        if (r < 0 || !name)
+        if (r < 0 || !name || frame_attack)
                 return r;
         for (const Attack *attack = attacks; attack->name; attack++)
                 if (strcmp(attack->name, name) == 0)
                         report(name, attack->run());
         _exit(99);
+}
+
+void *__wrap_mmap64(void *address, size_t size, int protection, int flags, int fd, off_t offset) {
+        if (frame_attack && fd >= 0 && (flags & MAP_TYPE) == MAP_SHARED)
+                report(frame_attack->name, frame_attack->run(fd));
+        return __real_mmap64(address, size, protection, flags, fd, offset);
 }
 
 /* 0: the step is to be taken; 1: it is only to say that it was; negative errno: it is to fail. */

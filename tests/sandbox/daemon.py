@@ -61,7 +61,9 @@ class Place:
         self.state.chmod(0o777)
         (self.dir / "credentials").mkdir(mode=0o755)
         (self.dir / "credentials" / "wrapping-key").write_bytes(os.urandom(32))
-        (self.dir / "agent.conf").write_text(_CONFIG.format(port=PINNED_PORT))
+        # In a folder of its own, which brokerd may read again
+        (self.dir / "etc").mkdir(mode=0o755)
+        (self.dir / "etc" / "agent.conf").write_text(_CONFIG.format(port=PINNED_PORT))
         users = [line for line in open("/etc/passwd") if not line.startswith("streamsight-")]
         users += [f"streamsight-{name}:x:{64000 + i}:65534::/:/usr/sbin/nologin\n" for i, name in enumerate(PROCESSES)]
         (self.dir / "passwd").write_text("".join(users))
@@ -99,8 +101,8 @@ class Place:
             self.build / process / f"streamsight-{process}"
         arguments = {
             "capd": [],
-            "uploadd": [f"--config={self.dir}/agent.conf", f"--frame-socket={self.dir}/frame", f"--broker-socket={self.dir}/broker"],
-            "brokerd": [f"--config={self.dir}/agent.conf", f"--control-socket={self.dir}/control"],
+            "uploadd": [f"--config={self.dir}/etc/agent.conf", f"--frame-socket={self.dir}/frame", f"--broker-socket={self.dir}/broker"],
+            "brokerd": [f"--config={self.dir}/etc/agent.conf", f"--control-socket={self.dir}/control"],
         }[process]
         if user:
             kept = "-all,+sys_admin" if process == "capd" else "-all"

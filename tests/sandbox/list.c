@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Prints the promises and the attacks, for test_promises.py:
- *   promise NUMBER PROCESSES    attack PROMISE NAME PROCESS OUTCOME */
+/* Prints the promises and the attacks, for test_promises.py, and those on frames, for tests/selinux:
+ *   promise NUMBER PROCESSES    attack PROMISE NAME PROCESS OUTCOME    frame NAME OUTCOME */
 
 #include <stdio.h>
 
@@ -30,5 +30,7 @@ int main(void) {
         SANDBOX_PROMISES(PROMISE)
         for (const Attack *attack = attacks; attack->name; attack++)
                 print_attack(attack);
+        for (const FrameAttack *attack = frame_attacks; attack->name; attack++)
+                printf("frame %s %s\n", attack->name, attack->outcome);
         return 0;
 }

@@ -396,6 +396,8 @@ static void test_urls(void **state _unused_) {
                 "https://s3.example.org\\@other.example.org/",
                 "https://s3.example.org /",
                 "https://s3.example.org/\n",
+                "https://s3.example.org/\"",
+                "https://s3.example.org/\xc3\xa4",
                 "https://s3.ex\xc3\xa4mple.org/",
                 "https://s3.example.org:80:80/",
         };

@@ -47,6 +47,8 @@ static const WireRule rules[] = {
         { "FRAME", WIRE_FRAME_FRAME, sizeof(struct wire_frame), 1, 2, WIRE_STATE_READY, on_frame },
         { "OUTPUTS_GET", WIRE_FRAME_OUTPUTS_GET, sizeof(struct wire_plain), 0, 0, WIRE_STATE_READY,
           on_plain },
+        { "CONFIRM", WIRE_FRAME_CONFIRM, sizeof(struct wire_frame_confirm), 0, WIRE_FRAME_FDS_MAX,
+          WIRE_STATE_READY, on_frame },
 };
 
 static void on_closed(WireConnection *connection, int error, const char *detail, void *userdata) {
@@ -217,6 +219,23 @@ static void test_too_many_descriptors(void **state) {
         }
 }
 
+/* Where a message may bring as many as there is room for, no rule tells that there were more. */
+static void test_descriptors_lost_on_the_way(void **state) {
+        static const struct wire_frame_confirm confirm = { .type = WIRE_FRAME_CONFIRM };
+
+        for (int n = WIRE_FRAME_FDS_MAX; n <= 40; n++) {
+                Fixture *f = *state;
+                hello(f, WIRE_VERSION);
+                say(f, &confirm, sizeof(confirm), n);
+                if (n == WIRE_FRAME_FDS_MAX)
+                        assert_int_equal(f->handled, 1);
+                else
+                        ends(f, -EMFILE, "lost on the way");
+                teardown(state);
+                setup(state);
+        }
+}
+
 static void test_handler_refuses(void **state) {
         Fixture *f = *state;
         struct wire_frame_next message = next;
@@ -267,6 +286,18 @@ static void test_too_many_in_a_second(void **state) {
         assert_in_range(f->handled, 6399, 19999);
 }
 
+static void test_others_have_their_turn(void **state) {
+        Fixture *f = *state;
+
+        hello(f, WIRE_VERSION);
+        for (int i = 0; i < 40; i++)
+                assert_int_equal(send(f->peer, &next, sizeof(next), 0), sizeof(next));
+        assert_true(sd_event_run(f->event, 0) > 0);
+        assert_int_equal(f->handled, 16);
+        run(f);
+        assert_int_equal(f->handled, 40);
+}
+
 static void test_sender_is_not_blocked(void **state) {
         Fixture *f = *state;
         int r = 0;
@@ -287,10 +318,12 @@ int main(void) {
                 TEST(test_unknown_type),
                 TEST(test_descriptors_where_none_belong),
                 TEST(test_too_many_descriptors),
+                TEST(test_descriptors_lost_on_the_way),
                 TEST(test_handler_refuses),
                 TEST(test_handler_may_free_its_connection),
                 TEST(test_peer_hangs_up),
                 TEST(test_too_many_in_a_second),
+                TEST(test_others_have_their_turn),
                 TEST(test_sender_is_not_blocked),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
