@@ -97,6 +97,55 @@ SELECT is(a.sha256, sha256(coalesce(b.sha256, decode(repeat('00', 32), 'hex')) |
     FROM audit a LEFT JOIN audit b ON b.company_id = a.company_id AND b.id = a.id - 1
     WHERE a.company_id = 'aaaaaaaa-0000-4000-8000-000000000000';
 
+-- Segments: what is no segment's row is refused, whoever writes it
+INSERT INTO device (company_id, id, hostname, public_key)
+    SELECT 'aaaaaaaa-0000-4000-8000-000000000000', i, h, decode(repeat(k, 65), 'hex')
+    FROM (VALUES ('aaaaaaaa-0000-4000-8000-0000000000d1'::uuid, 'pc-1', '04'), ('aaaaaaaa-0000-4000-8000-0000000000d2', 'pc-2', '05')) AS d (i, h, k);
+INSERT INTO device_token (token_sha256, company_id, device_id, expires_at)
+    SELECT sha256(hostname::bytea), company_id, id, now() + interval '1 h' FROM device;
+INSERT INTO bucket (company_id, id, endpoint, region, bucket, prefix, path_style, access_key_id, secret)
+    VALUES ('aaaaaaaa-0000-4000-8000-000000000000', 'aaaaaaaa-0000-4000-8000-0000000000b1', 'https://s3.example.org', 'eu', 'bucket', '', true, 'AKID',
+            decode(repeat('02', 64), 'hex'));
+SELECT make_partitions(now() - interval '40 days', now());
+INSERT INTO recording (company_id, id, device_id, hostname, reason, outputs, started_at, created_at)
+    SELECT 'aaaaaaaa-0000-4000-8000-000000000000', i, 'aaaaaaaa-0000-4000-8000-0000000000d1', 'pc-1', 'policy', '[]', at, at
+    FROM (VALUES ('aaaaaaaa-0000-4000-8000-0000000000e1'::uuid, now()), ('aaaaaaaa-0000-4000-8000-0000000000e2', now() - interval '35 days')) AS r (i, at);
+
+CREATE FUNCTION pg_temp.put(sequence integer DEFAULT 0, previous text DEFAULT NULL, key text DEFAULT 'key', sha text DEFAULT repeat('aa', 32),
+                            md5 text DEFAULT repeat('bb', 16), size integer DEFAULT 1, frames integer DEFAULT 0, said text DEFAULT NULL)
+    RETURNS void LANGUAGE sql AS $$
+    INSERT INTO streamsight.segment (company_id, recording_id, recording_created_at, sequence, bucket_id, object_key, sha256, previous_sha256, md5,
+                                     size, frames, started_at, ended_at, statement)
+        VALUES ('aaaaaaaa-0000-4000-8000-000000000000', gen_random_uuid(), now(), sequence, gen_random_uuid(), key, decode(sha, 'hex'),
+                decode(previous, 'hex'), decode(md5, 'hex'), size, frames, now(), now(), said)
+$$;
+SELECT lives_ok($$SELECT pg_temp.put($$ || good || ')', 'a segment''s row: ' || good) FROM unnest(array[
+    '', 'size => 16777216', 'sequence => 99999999, previous => repeat(''cc'', 32)', 'said => repeat(''x'', 1023)', 'key => repeat(''k'', 1024)']) AS good;
+SELECT throws_ok($$SELECT pg_temp.put($$ || bad || ')', '23514', NULL, 'no segment''s row: ' || bad) FROM unnest(array[
+    'sequence => -1, previous => repeat(''cc'', 32)', 'sequence => 100000000, previous => repeat(''cc'', 32)', 'sequence => 1',
+    'previous => repeat(''cc'', 32)', 'sequence => 1, previous => repeat(''cc'', 31)', 'key => repeat(''k'', 1025)', 'sha => repeat(''aa'', 33)',
+    'md5 => repeat(''bb'', 15)', 'size => 0', 'size => 16777217', 'frames => -1', 'said => repeat(''x'', 1024)']) AS bad;
+
+CREATE FUNCTION pg_temp.offer(token text, recording text, seq integer) RETURNS text LANGUAGE sql AS $$
+    SELECT object_key FROM api.offer_signed_segment(token, ('aaaaaaaa-0000-4000-8000-0000000000' || recording)::uuid, seq, sha256(int4send(seq)),
+        CASE WHEN seq > 0 THEN sha256(int4send(seq - 1)) END, decode(repeat('bb', 16), 'hex'), 1, now(), now(), 1,
+        CASE token WHEN 'pc-1' THEN 'aaaaaaaa-0000-4000-8000-0000000000d1'::uuid ELSE 'aaaaaaaa-0000-4000-8000-0000000000d2' END,
+        decode(repeat(CASE token WHEN 'pc-1' THEN '04' ELSE '05' END, 65), 'hex'), 'said')
+$$;
+SELECT matches(pg_temp.offer('pc-1', r, 0), '/aaaaaaaa-0000-4000-8000-0000000000d1/aaaaaaaa-0000-4000-8000-0000000000' || r || '/00000000-',
+               'a recording ' || w) FROM (VALUES ('e1', 'of today'), ('e2', 'begun weeks ago')) AS which (r, w);
+SELECT is((SELECT count(*) FROM segment WHERE recording_id::text LIKE 'aaaaaaaa-%e_'), 2::bigint, 'each has its segment');
+SELECT matches(pg_temp.offer('pc-1', 'e1', 0), '/00000000-', 'again, it is the same');
+SELECT is((SELECT count(*) FROM segment WHERE recording_id::text LIKE 'aaaaaaaa-%e_'), 2::bigint, 'and no second row');
+SELECT throws_ok(format('SELECT pg_temp.offer(%L, %L, 0)', t, r), 'SS031', 'recording_unknown', w)
+    FROM (VALUES ('pc-2', 'e1', 'another device''s of today'), ('pc-2', 'e2', 'another device''s of then'), ('pc-1', 'e3', 'nobody''s')) AS which (t, r, w);
+UPDATE recording SET finished_at = now(), ended_at = now(), end_reason = 'stopped', segments = 1;
+SELECT throws_ok(format('SELECT pg_temp.offer(%L, %L, 1)', 'pc-1', r), 'SS032', 'recording_finished', 'finished: ' || r) FROM unnest(array['e1', 'e2']) AS r;
+SELECT matches(pg_temp.offer('pc-1', 'e1', 0), '/00000000-', 'what it has is offered still');
+SELECT is(substr(id::text, 15, 1) || ' ' || (abs(('x' || translate(left(id::text, 13), '-', ''))::bit(48)::bigint
+          - extract(epoch FROM clock_timestamp()) * 1000) < 600000), '7 true', 'its id is of version 7 and of now')
+    FROM segment WHERE recording_id = 'aaaaaaaa-0000-4000-8000-0000000000e1';
+
 -- What apid's role has: nothing but EXECUTE
 SELECT table_privs_are('streamsight', c.relname, 'streamsight_apid', '{}'::text[], 'nothing of ' || c.relname)
     FROM pg_class c WHERE c.relnamespace = 'streamsight'::regnamespace AND c.relkind IN ('r', 'p');
