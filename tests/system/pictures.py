@@ -188,6 +188,23 @@ def decode(data):
     return found
 
 
+def outputs(paths):
+    """(id, width, height, connector's name) of every OUTP."""
+    return [(*struct.unpack_from("<III", payload), payload[16:48].rstrip(b"\0").decode())
+            for path in paths for _, kind, payload in chunks(path.read_bytes()) if kind == "OUTP"]
+
+
+Gap = collections.namedtuple("Gap", "output reason format modifier")  # output: its id, or ALL
+
+ALL = 0xFFFFFFFF
+
+
+def gaps(paths):
+    """Every GAP_, in order."""
+    return [Gap(*struct.unpack("<II8xI4xQ", payload)) for path in paths
+            for _, kind, payload in chunks(path.read_bytes()) if kind == "GAP_"]
+
+
 def pictures(paths):
     """Every frame of a recording's segments, in order."""
     return [picture for path in paths for picture in decode(path.read_bytes())]

@@ -61,11 +61,22 @@ class Painter:
             pass
         return shown
 
-    def off(self):
-        """Turns the outputs off, until show()."""
-        self._process.write("off\n")
+    def off(self, output=None):
+        """Turns the outputs off, until show(); or one, until on()."""
+        self._process.write("off\n" if output is None else f"off {output}\n")
         while not self._line().startswith("off "):
             pass
+
+    def on(self, output):
+        """Turns an output on again, with what it showed."""
+        self._process.write(f"on {output}\n")
+        while not self._line().startswith("on "):
+            pass
+
+    def mode(self, width, height, n):
+        """Shows picture n in another mode, on all outputs."""
+        self._process.write(f"mode {width}x{height}\n")
+        return self.show(n)
 
     def cursor(self, x=None, y=None):
         """Puts the cursor (pattern.cursor()) on the first output, its top left corner there; without a place: hides it."""

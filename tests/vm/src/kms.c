@@ -59,6 +59,14 @@ static drmModeModeInfo choose_mode(const drmModeConnector *c, uint32_t width, ui
         return c->modes[0];
 }
 
+static int make_buffers(struct kms *kms, struct kms_output *o) {
+        int r = 0;
+
+        for (unsigned i = 0; i < 2 && r >= 0; i++)
+                r = make_buffer(kms->fd, &o->buffer[i], o->mode.hdisplay, o->mode.vdisplay);
+        return r;
+}
+
 static int add_output(struct kms *kms, const drmModeRes *resources, const drmModeConnector *c,
                       uint32_t width, uint32_t height, uint32_t *used) {
         struct kms_output *o = &kms->output[kms->n_outputs];
@@ -72,13 +80,8 @@ static int add_output(struct kms *kms, const drmModeRes *resources, const drmMod
         if (o->crtc == 0)
                 return 0;
         snprintf(o->name, sizeof(o->name), "%s-%u", type ? type : "Unknown", c->connector_type_id);
-        for (unsigned i = 0; i < 2; i++) {
-                int r = make_buffer(kms->fd, &o->buffer[i], o->mode.hdisplay, o->mode.vdisplay);
-                if (r < 0)
-                        return r;
-        }
         kms->n_outputs++;
-        return 0;
+        return make_buffers(kms, o);
 }
 
 int kms_open(struct kms *kms, const char *card, uint32_t width, uint32_t height) {
@@ -115,21 +118,61 @@ int kms_open(struct kms *kms, const char *card, uint32_t width, uint32_t height)
         return r;
 }
 
-int kms_show(struct kms *kms) {
-        for (unsigned i = 0; i < kms->n_outputs; i++) {
-                struct kms_output *o = &kms->output[i];
-                o->front = 0;
-                if (drmModeSetCrtc(kms->fd, o->crtc, o->buffer[0].fb, 0, 0, &o->connector, 1, &o->mode) != 0)
-                        return fail("set mode");
-        }
+static int set_mode(struct kms *kms, struct kms_output *o) {
+        if (drmModeSetCrtc(kms->fd, o->crtc, o->buffer[o->front].fb, 0, 0, &o->connector, 1, &o->mode) != 0)
+                return fail("set mode");
         return 0;
 }
 
-int kms_off(struct kms *kms) {
-        for (unsigned i = 0; i < kms->n_outputs; i++)
-                if (drmModeSetCrtc(kms->fd, kms->output[i].crtc, 0, 0, 0, NULL, 0, NULL) != 0)
-                        return fail("turn off");
+static int turn_off(struct kms *kms, const struct kms_output *o) {
+        if (drmModeSetCrtc(kms->fd, o->crtc, 0, 0, 0, NULL, 0, NULL) != 0)
+                return fail("turn off");
         return 0;
+}
+
+int kms_show(struct kms *kms) {
+        int r = 0;
+
+        for (unsigned i = 0; i < kms->n_outputs && r >= 0; i++) {
+                struct kms_output *o = &kms->output[i];
+                o->front = 0;
+                if (!o->off)
+                        r = set_mode(kms, o);
+        }
+        return r;
+}
+
+int kms_off(struct kms *kms) {
+        int r = 0;
+
+        for (unsigned i = 0; i < kms->n_outputs && r >= 0; i++)
+                r = turn_off(kms, &kms->output[i]);
+        return r;
+}
+
+int kms_switch(struct kms *kms, unsigned output, int on) {
+        struct kms_output *o = &kms->output[output];
+
+        o->off = !on;
+        return on ? set_mode(kms, o) : turn_off(kms, o);
+}
+
+int kms_resize(struct kms *kms, uint32_t width, uint32_t height) {
+        int r = 0;
+
+        for (unsigned i = 0; i < kms->n_outputs && r >= 0; i++) {
+                struct kms_output *o = &kms->output[i];
+                drmModeConnector *c = drmModeGetConnector(kms->fd, o->connector);
+                if (!c || c->count_modes == 0) {
+                        drmModeFreeConnector(c);
+                        fprintf(stderr, "kmspaint: %s has no mode\n", o->name);
+                        return -ENODEV;
+                }
+                o->mode = choose_mode(c, width, height);
+                drmModeFreeConnector(c);
+                r = make_buffers(kms, o);
+        }
+        return r;
 }
 
 static void flip_done(int fd, unsigned sequence, unsigned sec, unsigned usec, void *output) {
@@ -163,6 +206,8 @@ static int wait_for_flip(struct kms *kms, const struct kms_output *o) {
 int kms_flip(struct kms *kms) {
         for (unsigned i = 0; i < kms->n_outputs; i++) {
                 struct kms_output *o = &kms->output[i];
+                if (o->off)
+                        continue;
                 o->front ^= 1;
                 o->flip_pending = 1;
                 if (drmModePageFlip(kms->fd, o->crtc, o->buffer[o->front].fb, DRM_MODE_PAGE_FLIP_EVENT, o) !=

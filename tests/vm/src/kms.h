@@ -21,7 +21,7 @@ struct kms_output {
         drmModeModeInfo mode;
         struct kms_buffer buffer[2];
         unsigned front; /* the buffer that is scanned out */
-        int flip_pending;
+        int flip_pending, off;
 };
 
 struct kms {
@@ -38,11 +38,18 @@ struct kms {
  * Nothing is shown yet. Negative errno, and the reason on standard error. */
 int kms_open(struct kms *kms, const char *card, uint32_t width, uint32_t height);
 
-/* Sets the mode and shows buffer 0. */
+/* Sets the mode and shows buffer 0, on every output that kms_switch() has not turned off. */
 int kms_show(struct kms *kms);
 
 /* Turns the CRTCs off; kms_show() turns them on again. */
 int kms_off(struct kms *kms);
+
+/* Turns one output off, or on again with its front buffer. */
+int kms_switch(struct kms *kms, unsigned output, int on);
+
+/* Makes buffers of another mode, as kms_open() chooses it, for kms_show(). What is shown until then stays in
+ * memory until the program ends. */
+int kms_resize(struct kms *kms, uint32_t width, uint32_t height);
 
 /* Flips every output to its back buffer and waits until it has happened. */
 int kms_flip(struct kms *kms);

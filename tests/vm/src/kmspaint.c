@@ -39,7 +39,8 @@ static void usage(FILE *to) {
               "  --front         draw into the visible buffer and DIRTYFB, instead of page flips\n"
               "  --flips         between two pictures, as fast as the driver can; says nothing of them\n"
               "  --scene=ball    something to look at, instead of the test pattern\n"
-              "Commands on standard input: show N, off, cursor X Y, cursor off, quit.\n",
+              "Commands on standard input: show N, off, off OUTPUT, on OUTPUT, mode WxH (seen with the next\n"
+              "show), cursor X Y, cursor off, quit.\n",
               to);
 }
 
@@ -204,6 +205,33 @@ static int cursor(struct kms *kms, const char *arguments, uint32_t n) {
         return 1;
 }
 
+/* "off 1" */
+static int switch_output(struct kms *kms, const char *number, int on, uint32_t n) {
+        uint32_t output;
+
+        if (!parse_u32(number, &output) || output >= kms->n_outputs) {
+                fprintf(stderr, "kmspaint: no output '%s'\n", number);
+                return -EINVAL;
+        }
+        int r = kms_switch(kms, output, on);
+        if (r < 0)
+                return r;
+        say(on ? "on" : "off", n);
+        return 1;
+}
+
+static int resize(struct kms *kms, const char *size, bool *lit) {
+        uint32_t width, height;
+
+        if (sscanf(size, "%ux%u", &width, &height) != 2) {
+                fprintf(stderr, "kmspaint: no size '%s'\n", size);
+                return -EINVAL;
+        }
+        *lit = false;
+        int r = kms_resize(kms, width, height);
+        return r < 0 ? r : 1;
+}
+
 /* 1 = go on, 0 = quit, negative errno */
 static int obey(char *line, struct kms *kms, struct options *options, bool *lit) {
         uint32_t n;
@@ -221,6 +249,12 @@ static int obey(char *line, struct kms *kms, struct options *options, bool *lit)
         }
         if (strncmp(line, "cursor ", 7) == 0)
                 return cursor(kms, line + 7, options->n);
+        if (strncmp(line, "off ", 4) == 0)
+                return switch_output(kms, line + 4, 0, options->n);
+        if (strncmp(line, "on ", 3) == 0)
+                return switch_output(kms, line + 3, 1, options->n);
+        if (strncmp(line, "mode ", 5) == 0)
+                return resize(kms, line + 5, lit);
         if (strncmp(line, "show ", 5) != 0 || !parse_u32(line + 5, &n)) {
                 fprintf(stderr, "kmspaint: unknown command '%s'\n", line);
                 return -EINVAL;
