@@ -292,7 +292,8 @@ QUERY_TEXT = TEXT.filter(bool)
 @pytest.mark.parametrize("method, path, operation", of_kind("session", own_session=False) + [
     # Whoever has left gets no other answer any more
     parameter for parameter in of_kind("device") if parameter.values[1] != "/v1/devices/self"] + [
-    parameter for parameter in of_kind("none") if "token" not in parameter.values[1]])
+    # nor whoever has logged out
+    parameter for parameter in of_kind("session", own_session=True) if "logout" not in parameter.values[1]] + of_kind("none"))
 @settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_whatever_is_sent_gets_an_answer_of_the_file(api, foreign, fuzzed_device, method, path, operation, data):
@@ -302,12 +303,16 @@ def test_whatever_is_sent_gets_an_answer_of_the_file(api, foreign, fuzzed_device
             values[parameter["name"]] = str(data.draw(st.integers(0, 99999999)) if parameter["name"] == "sequence" else data.draw(st.uuids()))
     query = {parameter["name"]: data.draw(fitting(parameter["schema"]).map(str).filter(bool) | QUERY_TEXT)
              for parameter in operation.get("parameters", ()) if parameter["in"] == "query" and data.draw(st.booleans())}
-    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    (media, content), = operation.get("requestBody", {}).get("content", {None: None}).items()
     body = data.draw(bodies(content["schema"])) if content else None
+    arguments = {"params": query}
+    if media == "application/x-www-form-urlencoded":
+        arguments["data"], body = {name: str(value) for name, value in body.items()}, None
+        arguments["headers"] = {"Content-Type": media}  # of an empty one, too
     if body and "password" in body and path.startswith("/v1/auth/"):
         body["password"] = None  # hashing is slow, and has tests of its own
     token = {"session": foreign.users["owner"].token, "device": fuzzed_device.token, "none": None}[kind(operation)]
-    answer = api(method.upper(), re.sub(r"\{(\w+)\}", lambda match: values[match[1]], path), body, token=token, params=query)
+    answer = api(method.upper(), re.sub(r"\{(\w+)\}", lambda match: values[match[1]], path), body, token=token, **arguments)
     assert answer.status_code != 500, answer.text
     check(operation, answer)
 
