@@ -129,3 +129,38 @@ def test_selint_finds_nothing():
     result = subprocess.run(["selint", "-r", SOURCE / "selinux"], capture_output=True, text=True)
     findings = [line for line in (result.stdout + result.stderr).splitlines() if not line.startswith("Note:")]
     assert (result.returncode, findings) == (0, [])
+
+
+DEVEL = pathlib.Path("/usr/share/selinux/devel")
+# What Fedora's and RHEL's policy names otherwise, and has besides, written from its documentation.
+RENAMED = {"files_runtime_file": "files_pid_file", "udev_search_runtime": "udev_search_pids"}
+ADDED = """
+interface(`init_nnp_daemon_domain',`
+	gen_require(`
+		type init_t;
+	')
+	allow init_t $1:process2 nnp_transition;
+')
+interface(`auth_read_passwd',`
+	gen_require(`
+		type etc_t;
+	')
+	allow $1 etc_t:file { getattr open read };
+')
+"""
+
+
+@pytest.mark.skipif(not DEVEL.exists(), reason="selinux-policy-dev is not installed")
+def test_it_compiles_by_the_names_of_fedoras_policy(tmp_path):
+    """The branches for it, on Debian's policy with that one's names."""
+    headers, module = tmp_path / "include", tmp_path / "module"
+    shutil.copytree(DEVEL / "include", headers)
+    for path in headers.rglob("*.if"):
+        text = path.read_text()
+        renamed = re.sub("|".join(RENAMED), lambda m: RENAMED[m[0]], text) + ADDED * (path.name == "init.if")
+        path.write_text(renamed)
+    shutil.copytree(SOURCE / "selinux", module)
+    subprocess.run(["make", "-C", module, "-f", DEVEL / "Makefile", f"HEADERDIR={headers}", "streamsight.pp"], check=True, capture_output=True)
+    rules = subprocess.run(["/usr/libexec/selinux/hll/pp", module / "streamsight.pp"], check=True, capture_output=True, text=True).stdout
+    for domain in DOMAINS:
+        assert f"(allow init_t {domain} (process2 (nnp_transition)))" in rules
