@@ -268,9 +268,6 @@ ATTACK(read_given, map(PROT_READ, MAP_SHARED, memory))
 static long map_frame(int fd) {
         return map(PROT_READ | PROT_WRITE, MAP_SHARED, fd);
 }
-static long map_frame_validated(int fd) {
-        return map(PROT_WRITE, MAP_SHARED_VALIDATE, fd);
-}
 static long make_frame_writable(int fd) {
         return protect(PROT_READ, MAP_SHARED, fd, PROT_READ | PROT_WRITE);
 }
@@ -287,7 +284,6 @@ static long read_frame(int fd) {
 
 const FrameAttack frame_attacks[] = {
         { "map_frame", "killed", map_frame },
-        { "map_frame_validated", "killed", map_frame_validated },
         { "make_frame_writable", "killed", make_frame_writable },
         { "name_frame", "killed", name_frame },
         { "read_frame", "done", read_frame },
