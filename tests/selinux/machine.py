@@ -1,12 +1,9 @@
-"""The test machine with SELinux enforcing and the module installed; programs that run in the agent's domains there."""
+"""Programs that run in the agent's domains, on a test machine with SELinux enforcing."""
 
-import pathlib
 import re
 import shlex
-import shutil
 
-from system.machine import UNITS, Machine, install
-from vm.vm import build_image
+from system.machine import Machine
 
 PROBES = "/usr/local/lib/probe"
 NO_DOMAIN = "unconfined"
@@ -22,23 +19,8 @@ sub dial_tcp { socket(SOCK, 2, 1, 0) and connect(SOCK, pack("Sna4x8", 2, $_[0], 
 """
 
 
-def image(build, run_dir):
-    """The test image with the agent and build's module, enforcing. Returns its directory."""
-    run_dir = pathlib.Path(run_dir)
-    policy = run_dir / "policy"
-    policy.mkdir()
-    shutil.copy(build / "selinux" / "streamsight.pp", policy)
-    return build_image(build, payload=install(build, run_dir / "payload"), enable=UNITS, selinux="enforcing",
-                       policy=policy)
-
-
 class ConfinedMachine(Machine):
-    """A machine whose kernel also tells what SELinux refused."""
-
-    def denials(self):
-        """The denials so far in which one of our types has a part, as the journal has them."""
-        text = self.run("journalctl --sync; journalctl -q --no-pager -o cat").output.decode(errors="replace")
-        return [line for line in text.splitlines() if re.search(r"avc: +denied .*streamsight_", line)]
+    """A machine with programs that run in the agent's domains."""
 
     def make_probes(self):
         """Copies of Perl that systemd starts in each domain, as it would the daemon; one in no domain of ours."""

@@ -9,7 +9,7 @@ from system.pictures import pictures
 from vm import pattern
 from vm.painter import Painter
 
-from .machine import NO_DOMAIN, ConfinedMachine, image
+from .machine import NO_DOMAIN, ConfinedMachine
 from .test_policy import drm_requests
 
 pytestmark = pytest.mark.vm
@@ -19,16 +19,9 @@ DOMAINS = ("capd", "uploadd", "brokerd")
 
 
 @pytest.fixture(scope="module")
-def confined_image(build, tmp_path_factory):
-    if not (build / "selinux" / "streamsight.pp").exists():
-        pytest.skip("built without selinux-policy-dev")
-    return image(build, tmp_path_factory.mktemp("image"))
-
-
-@pytest.fixture(scope="module")
-def machine(confined_image, stack, tmp_path_factory):
+def machine(machine_image, stack, tmp_path_factory):
     """Enrolled and recording allowed; the services of the tests listen at ports that are no web server's."""
-    with ConfinedMachine(confined_image, tmp_path_factory.mktemp("vm"), stack) as machine:
+    with ConfinedMachine(machine_image, tmp_path_factory.mktemp("vm"), stack) as machine:
         machine.run("setsebool streamsight_connect_any_port on", check=True)
         machine.configure()
         machine.vm.write("/etc/streamsight/agent.conf.d/fps.conf", "[Capture]\nMaxFramesPerSecond=4\n")
@@ -39,9 +32,9 @@ def machine(confined_image, stack, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def probed(confined_image, stack, tmp_path_factory):
+def probed(machine_image, stack, tmp_path_factory):
     """As installed, with probes."""
-    with ConfinedMachine(confined_image, tmp_path_factory.mktemp("vm"), stack) as machine:
+    with ConfinedMachine(machine_image, tmp_path_factory.mktemp("vm"), stack) as machine:
         assert machine.run("getenforce").output.strip() == b"Enforcing"
         machine.make_probes()
         yield machine

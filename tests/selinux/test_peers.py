@@ -2,7 +2,7 @@
 
 import pytest
 
-from .machine import NO_DOMAIN, ConfinedMachine, image
+from .machine import NO_DOMAIN, ConfinedMachine
 
 pytestmark = pytest.mark.vm
 
@@ -14,10 +14,8 @@ report("greeted", greeted("PATH"));
 
 
 @pytest.fixture(scope="module")
-def probed(build, stack, tmp_path_factory):
-    if not (build / "selinux" / "streamsight.pp").exists():
-        pytest.skip("built without selinux-policy-dev")
-    with ConfinedMachine(image(build, tmp_path_factory.mktemp("image")), tmp_path_factory.mktemp("vm"), stack) as machine:
+def probed(machine_image, stack, tmp_path_factory):
+    with ConfinedMachine(machine_image, tmp_path_factory.mktemp("vm"), stack) as machine:
         machine.make_probes()
         yield machine
 

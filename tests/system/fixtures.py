@@ -1,4 +1,7 @@
-"""pytest fixtures for the whole: machines with the agent, and a viewer."""
+"""pytest fixtures for the whole: machines with the agent, and a viewer. SELinux is enforcing on the machines, each process is
+in its sandbox, and a test in which one of them refused anything fails."""
+
+import contextlib
 
 import pytest
 
@@ -8,16 +11,28 @@ from .viewer import Viewer
 
 @pytest.fixture(scope="session")
 def machine_image(build, tmp_path_factory):
-    return image(build, tmp_path_factory.mktemp("image"))
+    if not (build / "selinux" / "streamsight.pp").exists():
+        pytest.fail("built without selinux-policy-dev: run tools/setup")
+    return image(build, tmp_path_factory.mktemp("image"), selinux="enforcing")
+
+
+@contextlib.contextmanager
+def _confined(machine_image, run_dir, stack):
+    """A machine, installed and configured."""
+    with Machine(machine_image, run_dir, stack) as machine:
+        # The tests' gateway and bucket listen at ports that are no web server's.
+        machine.run('[ "$(getenforce)" = Enforcing ] && setsebool streamsight_connect_any_port on', check=True)
+        machine.configure()
+        yield machine
 
 
 @pytest.fixture
 def new_machine(machine_image, stack, tmp_path):
     """A machine of its own for this test, installed and configured but not enrolled."""
-    with Machine(machine_image, tmp_path / "vm", stack) as machine:
-        machine.configure()
+    with _confined(machine_image, tmp_path / "vm", stack) as machine:
         machine.wait("the agent answers", lambda s: s["State"] == "unenrolled")
         yield machine
+        assert machine.denials() == []
 
 
 @pytest.fixture
@@ -29,9 +44,9 @@ def enrolled_machine(new_machine):
 
 @pytest.fixture(scope="session")
 def _shared_machine(machine_image, stack, tmp_path_factory):
-    with Machine(machine_image, tmp_path_factory.mktemp("vm"), stack) as machine:
-        machine.configure()
+    with _confined(machine_image, tmp_path_factory.mktemp("vm"), stack) as machine:
         machine.settle_enrolled()
+        assert machine.denials() == []
         yield machine
 
 
@@ -40,7 +55,9 @@ def machine(_shared_machine):
     """Enrolled and idle, because an administrator stopped recording; shared by the tests that leave it so."""
     _shared_machine.wait("the test before has left the machine idle",
                          lambda s: s["State"] == "idle" and s["SpoolSegments"] == 0)
-    return _shared_machine
+    before = _shared_machine.denials()
+    yield _shared_machine
+    assert _shared_machine.denials() == before
 
 
 @pytest.fixture

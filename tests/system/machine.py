@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import time
@@ -36,9 +37,14 @@ def install(build, folder):
     return folder
 
 
-def image(build, run_dir):
-    """The test image with the agent in it. Returns its directory."""
-    return build_image(build, payload=install(build, pathlib.Path(run_dir) / "payload"), enable=UNITS)
+def image(build, run_dir, selinux="none"):
+    """The test image with the agent in it, and with build's SELinux module where that is wanted. Returns its directory."""
+    run_dir, policy = pathlib.Path(run_dir), None
+    if selinux != "none":
+        policy = run_dir / "policy"
+        policy.mkdir()
+        shutil.copy(build / "selinux" / "streamsight.pp", policy)
+    return build_image(build, payload=install(build, run_dir / "payload"), enable=UNITS, selinux=selinux, policy=policy)
 
 
 class TimedOut(AssertionError):
@@ -104,6 +110,13 @@ class Machine(Workstation):
 
     def run(self, command, timeout=60, *, check=False, input=None):
         return self.vm.run(command, timeout, check=check, input=input)
+
+    def denials(self):
+        """What SELinux has refused so far in which one of our types has a part, and whom a filter of system calls has ended, as
+        the journal has it."""
+        text = self.run("journalctl --sync; journalctl -q --no-pager -o cat").output.decode(errors="replace")
+        return [line for line in text.splitlines()
+                if re.search(r"avc: +denied .*streamsight_|type=1326 .*streamsight|streamsight.*status=31/SYS", line)]
 
     def configure(self, **options):
         """Writes agent.conf (options as agent_conf()) and the CA, and restarts the agent with them."""

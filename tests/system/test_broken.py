@@ -21,6 +21,7 @@ def break_machine(_shared_machine, build):
     """break_machine(fault): the shared machine, with a new capd that has it. Afterwards it has its own again."""
     machine = _shared_machine
     machine.vm.put(build / "tests" / "capd" / "broken-capd", PROGRAM)
+    machine.run(f"chcon -t streamsight_capd_exec_t {PROGRAM}", check=True)
 
     def start(fault):
         machine.wait("the machine is idle", lambda s: s["State"] == "idle" and s["SpoolSegments"] == 0)
