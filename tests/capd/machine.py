@@ -7,6 +7,7 @@ import signal
 import numpy
 
 SOURCE = pathlib.Path(__file__).parents[2]
+TRACING = "/sys/kernel/debug/tracing"
 FRAME, CONTROL = "/run/streamsight/frame.sock", "/run/streamsight/control.sock"
 NO_GRANT, TOO_SOON, OFF, UNFINISHED, UNPLUGGED, UNDECODABLE, NO_FLIP = range(1, 8)
 DMABUF, MEMFD = 1, 2
@@ -105,11 +106,13 @@ class Capd:
     def pid(self):
         return int(self.vm.run("systemctl show -P MainPID streamsight-capd", check=True).output)
 
-    def ioctls(self, output):
-        """How many it needs for one frame."""
+    def ioctls(self, output, confirm=False):
+        """How many it needs for one frame, and to say afterwards whether it is whole."""
+        session = self.session()
         trace = self.vm.spawn(f"exec strace -e trace=ioctl -o /tmp/trace -p {self.pid()}")
         assert "attached" in trace.read_line()
-        assert self.next(output).kind == "frame"
+        assert session.ask(f"next {output}").kind == "frame"
+        assert not confirm or session.ask("confirm").kind == "confirmed"
         trace.kill(signal.SIGINT)
         trace.wait()
         return self.vm.read("/tmp/trace").decode(errors="replace").count("ioctl(")
@@ -127,6 +130,17 @@ class Capd:
         text = self.vm.run(f"ls /proc/{pid}/fd | wc -l; cat /sys/kernel/debug/dma_buf/bufinfo | grep -c exp_name:;"
                            f"awk '/VmRSS/ {{ print $2 }}' /proc/{pid}/status", check=True).output.split()
         return [int(word) for word in text]
+
+    def watch_handles(self):
+        """From now on the kernel counts the GEM handles that it closes."""
+        self.vm.run(f"cd {TRACING} && echo 'p:close drm_gem_close_ioctl handle=+0(%si):u32' > kprobe_events && "
+                    f"echo 'hist:keys=handle if common_pid=={self.pid()}' > events/kprobes/close/trigger", check=True)
+
+    def handles(self):
+        """{number: how often it has closed a handle of this number}. The kernel gives out the lowest that is free: one that
+        were left open would drive the numbers up."""
+        text = self.vm.run(f"cat {TRACING}/events/kprobes/close/hist", check=True).output.decode()
+        return {int(number): int(n) for number, n in re.findall(r"handle: +(\d+) .*hitcount: +(\d+)", text)}
 
     def journal(self):
         return self.vm.journal("streamsight-capd.service")

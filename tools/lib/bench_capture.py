@@ -6,6 +6,7 @@ import io
 import pathlib
 import re
 import subprocess
+import sys
 import tempfile
 
 import numpy
@@ -14,14 +15,22 @@ import PIL.Image
 from capd.machine import Capd
 from services.stack import Stack
 from system.machine import Machine, image
+from system.pictures import pictures
+from system.recording import Recording, shown
+from system.viewer import Viewer
 from vm import Painter, pattern
 
 FPS = 5
 PROCESSES = ("capd", "uploadd", "brokerd")
 FFMPEG = "/opt/ffmpeg"
-GRAB = (f"LD_LIBRARY_PATH={FFMPEG} {FFMPEG}/ffmpeg -v error -device /dev/dri/card0 -framerate {FPS} -f kmsgrab -i - "
-        "-vf hwdownload,format=bgr0 -c:v mjpeg -q:v 3 -y")
 SCENES = {"nothing moves": ("--show=7",), "a ball moves": ("--scene=ball", f"--rate={FPS}")}
+SECOND = "/sys/class/drm/card0-Virtual-2/status"
+
+
+def grab(seconds, device_options=""):
+    """The command that records /tmp/grab.avi."""
+    return (f"LD_LIBRARY_PATH={FFMPEG} {FFMPEG}/ffmpeg -v error -device /dev/dri/card0 -framerate {FPS} {device_options} -f kmsgrab -i - "
+            f"-vf hwdownload,format=bgr0 -c:v mjpeg -q:v 3 -y -t {seconds} /tmp/grab.avi")
 
 
 def parse():
@@ -52,50 +61,105 @@ def usage(vm):
     return found
 
 
-def boottime(vm):
-    return float(vm.run("cut -d' ' -f1 /proc/uptime", check=True).output)
+def clock(vm):
+    """CLOCK_BOOTTIME and CLOCK_REALTIME in seconds."""
+    return tuple(map(float, vm.run("cut -d' ' -f1 /proc/uptime; date +%s.%N", check=True).output.split()))
 
 
-def measure_agent(machine, seconds):
-    """Milliseconds of CPU and waits a second for each process, while it records."""
-    machine.run("streamsight start", check=True)
-    machine.wait("it records", lambda s: s["State"] == "recording")
-    machine.run("sleep 5")
-    began, before = boottime(machine.vm), usage(machine.vm)
-    machine.run(f"sleep {seconds}", timeout=seconds + 60)
-    took, after = boottime(machine.vm) - began, usage(machine.vm)
-    machine.run("streamsight stop", check=True)
-    machine.wait("it is uploaded", lambda s: s["State"] == "idle" and s["SpoolSegments"] == 0)
-    return {name: tuple((a - b) / took for a, b in zip(after[name], before[name])) for name in PROCESSES}
+def measure_agent(machine, viewer, seconds, folder):
+    """Milliseconds of CPU and waits a second for each process, and frames recorded a second."""
+    with Recording(machine, viewer, folder) as recording:
+        machine.run("sleep 5")
+        began, before = clock(machine.vm), usage(machine.vm)
+        machine.run(f"sleep {seconds}", timeout=seconds + 60)
+        ended, after = clock(machine.vm), usage(machine.vm)
+    took = ended[0] - began[0]
+    frames = sum(began[1] <= picture.realtime < ended[1] for picture in pictures(viewer.download(recording.id, folder)))
+    return {name: (1000 * (after[name][0] - before[name][0]) / took, (after[name][1] - before[name][1]) / took)
+            for name in PROCESSES}, frames / took
 
 
 def measure_ffmpeg(vm, seconds):
-    """Milliseconds of CPU a second."""
-    began = boottime(vm)
-    text = vm.run(f"bash -c 'TIMEFORMAT=\"%U %S\"; time {GRAB} -t {seconds} /tmp/grab.avi'", timeout=seconds * 4 + 60,
-                  check=True).output.split()
-    return 1000 * (float(text[-2]) + float(text[-1])) / (boottime(vm) - began)
+    """Milliseconds of CPU, and frames, a second."""
+    began = clock(vm)[0]
+    text = vm.run(f"bash -c 'TIMEFORMAT=\"%U %S\"; time {grab(seconds)}'", timeout=seconds * 4 + 60, check=True).output.split()
+    took = clock(vm)[0] - began
+    return 1000 * (float(text[-2]) + float(text[-1])) / took, len(grabbed(vm)) / took
+
+
+def grabbed(vm):
+    """Where the JPEG files of /tmp/grab.avi begin, and all of it."""
+    data = vm.read("/tmp/grab.avi")
+    return [data[m.start():] for m in re.finditer(b"\xff\xd8\xff", data)]
 
 
 def last_picture(vm):
-    data = vm.read("/tmp/grab.avi")
-    return numpy.asarray(PIL.Image.open(io.BytesIO(data[data.rindex(b"\xff\xd8"):])).convert("RGB"))
+    return numpy.asarray(PIL.Image.open(io.BytesIO(grabbed(vm)[-1])).convert("RGB"))
+
+
+def has_pointer(picture):
+    """It was at 300, 200."""
+    without = pattern.picture(7, 0, 1024, 768)[200:232, 300:332].astype(int)
+    return bool(numpy.abs(picture[200:232, 300:332] - without).mean() > 20)
+
+
+def is_painted(picture, n, display):
+    try:
+        return pattern.read(picture) == (n, display)
+    except ValueError:
+        return False
+
+
+def second_crtc(vm):
+    return int(vm.run(r"grep -o '^crtc\[[0-9]*' /sys/kernel/debug/dri/0/state | sed -n '2s/.*\[//p'", check=True).output)
 
 
 def ffmpeg_gets(vm):
-    """What kmsgrab makes of a pointer, a second output and a change of the mode."""
+    """What kmsgrab makes of a pointer, a second output, and a change of the mode while it runs: answers, and what it said."""
     with Painter(vm, n=7) as painter:
+        vm.run(grab(2, f"-crtc_id {second_crtc(vm)}"), timeout=120, check=True)
+        second = is_painted(last_picture(vm), 7, 1)
         painter.cursor(300, 200)
-        vm.run(f"{GRAB} -t 2 /tmp/grab.avi", timeout=120, check=True)
-        there = last_picture(vm)[200:232, 300:332].astype(int)
-        without = pattern.picture(7, 0, 1024, 768)[200:232, 300:332].astype(int)
-        pointer = numpy.abs(there - without).mean() > 20
-        process = vm.spawn(f"exec env {GRAB} -t 20 /tmp/grab.avi")
+        vm.run(grab(2), timeout=120, check=True)
+        pointer = has_pointer(last_picture(vm))
+        painter.cursor()
+        process = vm.spawn(f"exec env {grab(20)}")
         vm.run("sleep 4")
-    with Painter(vm, n=7, options=["--size=800x600"]):
+        painter.mode(800, 600, 8)
         said = process.wait(240).output.decode(errors="replace").strip().splitlines()
-    frames = vm.read("/tmp/grab.avi").count(b"\xff\xd8\xff")
-    return pointer, frames, said[-1] if said else "and says nothing"
+    return pointer, second, is_painted(last_picture(vm), 8, 0), f"{len(grabbed(vm))} frames of {20 * FPS}: {said[-1] if said else 'in silence'}"
+
+
+def agent_gets(machine, viewer, folder):
+    """The same of the agent, from its recording."""
+    with Painter(machine.vm, n=7) as painter, Recording(machine, viewer, folder) as recording:
+        recording.until_shows(7, 0, 1)
+        painter.cursor(300, 200)
+        recording.until("the pointer is there", lambda segments: has_pointer(
+            [picture.image for picture in pictures(segments) if picture.output == 0][-1]))
+        painter.cursor()
+        painter.mode(800, 600, 8)
+        segments = recording.until_shows(8, 0, 1, size=(800, 600))
+    return any(has_pointer(picture.image) for picture in pictures(segments) if picture.output == 0 and picture.image.shape[0] == 768), \
+        (7, 1, 1024, 768) in shown(segments, 1), shown(segments, 0)[-1] == (8, 0, 800, 600)
+
+
+def leaks(vm, options):
+    """False if anything does."""
+    vm.run("systemctl stop streamsight-brokerd streamsight-broker.socket streamsight-uploadd streamsight-capd", check=True)
+    capd = Capd(vm, options.build)
+    with Painter(vm, n=7):
+        capd.grant()
+        print(f"\nioctls for a frame of one plane: {capd.ioctls(0)}, and {capd.ioctls(0, confirm=True) - capd.ioctls(0)} to say whether it "
+              "is whole")
+        capd.count(2, 50)
+        capd.watch_handles()
+        before = capd.counted()
+        capd.count(2, options.frames // 2)
+        after, handles = capd.counted(), capd.handles()
+    print(f"{options.frames} frames: descriptors {before[0]} → {after[0]}, dma-bufs in the kernel {before[1]} → {after[1]}, "
+          f"resident KiB {before[2]} → {after[2]}; GEM handles closed {sum(handles.values())}, of them the highest number {max(handles)}")
+    return after[:2] == before[:2] and after[2] <= before[2] + 128 and handles == {1: options.frames // 2 * 2}
 
 
 @contextlib.contextmanager
@@ -105,40 +169,41 @@ def machine_of(options, folder):
         with Machine(image(options.build, folder), folder / "vm", stack, outputs=2) as machine:
             machine.configure(fps=FPS)
             machine.settle_enrolled()
-            yield machine
+            machine.run("mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug", check=True)
+            yield machine, Viewer(stack.gateway.url, stack.apid.viewer_token(stack.company_id), stack.ca.cert_file)
 
 
-def leaks(vm, options):
-    vm.run("systemctl stop streamsight-brokerd streamsight-broker.socket streamsight-uploadd streamsight-capd", check=True)
-    capd = Capd(vm, options.build)
-    with Painter(vm, n=7):
-        capd.count(2, 50)
-        before = capd.counted()
-        capd.count(2, options.frames // 2)
-        after = capd.counted()
-    print(f"\n{options.frames} frames: descriptors {before[0]} → {after[0]}, dma-bufs in the kernel {before[1]} → {after[1]}, "
-          f"resident KiB {before[2]} → {after[2]}")
+def print_costs(machine, viewer, options, folder):
+    print(f"One output of 1024 × 768 at {FPS} frames a second. Of the agent's processes: ms of CPU a second (times a second that it woke "
+          "up). Frames are those recorded a second, and their cost ms of CPU each.\n")
+    print(f"{'':14}" + "".join(f"{name:>14}" for name in (*PROCESSES, "frames", "a frame", "kmsgrab", "frames", "a frame")))
+    machine.run(f"echo off > {SECOND}", check=True)
+    for name, painter_options in SCENES.items():
+        with Painter(machine.vm, options=painter_options):
+            agent, fps = measure_agent(machine, viewer, options.seconds, folder / name.replace(" ", "-"))
+            theirs, their_fps = measure_ffmpeg(machine.vm, options.seconds)
+        cost = sum(cpu for cpu, _ in agent.values())
+        cells = [*(f"{cpu:.1f} ({waits:.1f})" for cpu, waits in agent.values()), f"{fps:.1f}", f"{cost / fps:.0f}" if fps > 0 else "–",
+                 f"{theirs:.1f}", f"{their_fps:.1f}", f"{theirs / their_fps:.0f}"]
+        print(f"{name:14}" + "".join(f"{cell:>14}" for cell in cells), flush=True)
+    machine.run(f"echo on > {SECOND}", check=True)
 
 
 def main():
     options = parse()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="streamsight-bench-"))
     folder.chmod(0o711)
-    with machine_of(options, folder) as machine:
+    with machine_of(options, folder) as (machine, viewer):
         put_ffmpeg(machine.vm)
-        print(f"{FPS} frames a second; ms of CPU a second (times a second that it woke up). The agent takes two outputs of "
-              "1024 × 768, kmsgrab one.\n")
-        print(f"{'':16}" + "".join(f"{name:>16}" for name in (*PROCESSES, "kmsgrab+MJPEG")))
-        for name, painter_options in SCENES.items():
-            with Painter(machine.vm, options=painter_options):
-                agent = measure_agent(machine, options.seconds)
-                theirs = measure_ffmpeg(machine.vm, options.seconds)
-            cells = [f"{1000 * agent[p][0]:.1f} ({agent[p][1]:.1f})" for p in PROCESSES]
-            print(f"{name:16}" + "".join(f"{cell:>16}" for cell in (*cells, f"{theirs:.1f}")))
-        pointer, frames, said = ffmpeg_gets(machine.vm)
-        print(f"\nkmsgrab gets the pointer: {'yes' if pointer else 'no'}; in 20 s with a change of the mode after 4 it gets {frames} "
-              f"frames of {20 * FPS}: {said}")
-        leaks(machine.vm, options)
+        print_costs(machine, viewer, options, folder)
+        *theirs, said = ffmpeg_gets(machine.vm)
+        ours = agent_gets(machine, viewer, folder / "gets")
+        print(f"\n{'':26}{'StreamSight':>14}{'kmsgrab':>14}")
+        for question, our, their in zip(("the pointer", "the second output", "a mode that changes"), ours, theirs):
+            print(f"{question:26}{'yes' if our else 'no':>14}{'yes' if their else 'no':>14}")
+        print(f"(kmsgrab for 20 s, a change of the mode after 4: {said}; the second output only by another process, with -crtc_id)")
+        if not leaks(machine.vm, options):
+            sys.exit("Something leaks.")
 
 
 if __name__ == "__main__":
