@@ -11,7 +11,10 @@
 #include "tile-dictionary.h"
 #include "tile-jpeg.h"
 
-#define COARSE_DIVISOR 3U /* of the quality */
+#define COARSE_DIVISOR 3U  /* of the quality */
+#define MANY_MIN       64U /* tiles of a frame that may be a film's; … */
+#define VAIN_MAX       3U  /* … after as many frames of which next to none was known, … */
+#define PROBE_STEP     16U /* … one of so many tiles is looked up first */
 
 typedef struct EncoderOutput {
         Picture now, before;
@@ -25,6 +28,7 @@ typedef struct EncoderOutput {
         TileDictionary *dictionary;
         uint32_t n_kept; /* tiles of the dictionary whose frames were written */
         bool cleared;    /* the dictionary, for a keyframe that was not kept yet */
+        uint32_t vain;   /* frames with many tiles since some of them were known */
         uint64_t draw_time;
 } EncoderOutput;
 
@@ -247,14 +251,20 @@ typedef struct Sorted {
         uint32_t n_runs, n_coarse_runs, n_refs;
 } Sorted;
 
-static void sort_tile(Encoder *encoder, EncoderOutput *o, uint32_t tile, EncodedFrame *frame,
-                      Sorted *sorted) {
+static bool look_up_tile(EncoderOutput *o, uint32_t tile, bool coarse, uint32_t *ret_number) {
         TileHash hash = tile_dictionary_hash(o->dictionary, &o->now, tile);
+        return coarse ? tile_dictionary_find(o->dictionary, hash, ret_number)
+                      : tile_dictionary_add(o->dictionary, hash, ret_number);
+}
+
+static void sort_tile(Encoder *encoder, EncoderOutput *o, uint32_t tile, bool look_up, EncodedFrame *frame,
+                      Sorted *sorted) {
         bool coarse = encoder->coarse && o->changed[tile] && refine_fast(o->refine, tile);
         uint32_t number;
 
-        if (coarse ? tile_dictionary_find(o->dictionary, hash, &number)
-                   : tile_dictionary_add(o->dictionary, hash, &number)) {
+        if (!look_up && !coarse)
+                tile_dictionary_skip(o->dictionary);
+        if (look_up && look_up_tile(o, tile, coarse, &number)) {
                 sorted->n_refs = add_ref(encoder->refs, sorted->n_refs, tile, number);
                 frame->n_ref++;
                 coarse = false;
@@ -268,6 +278,18 @@ static void sort_tile(Encoder *encoder, EncoderOutput *o, uint32_t tile, Encoded
         refine_sent(o->refine, tile, coarse);
 }
 
+/* Whether any of a few of the tiles that are left is known. */
+static bool probe(const EncoderOutput *o) {
+        uint32_t n_tiles = o->now.tiles_across * o->now.tiles_down, n = 0, number;
+
+        for (uint32_t tile = 0; tile < n_tiles; tile++)
+                if (o->left[tile] && n++ % PROBE_STEP == 0 &&
+                    tile_dictionary_find(o->dictionary, tile_dictionary_hash(o->dictionary, &o->now, tile),
+                                         &number))
+                        return true;
+        return false;
+}
+
 /* Parts the tiles that are left into those sent before and those to send, in full or coarsely. */
 static Sorted sort_tiles(Encoder *encoder, EncoderOutput *o, EncodedFrame *frame) {
         uint32_t n_tiles = o->now.tiles_across * o->now.tiles_down, n_left = 0;
@@ -276,9 +298,13 @@ static Sorted sort_tiles(Encoder *encoder, EncoderOutput *o, EncodedFrame *frame
         for (uint32_t tile = 0; tile < n_tiles; tile++)
                 n_left += o->left[tile];
         tile_dictionary_begin(o->dictionary, n_left);
+        /* A film never shows what it has shown: hashing that costs a fifth of compressing it. */
+        bool look_up = n_left < MANY_MIN || o->vain < VAIN_MAX || probe(o);
         for (uint32_t tile = 0; tile < n_tiles; tile++)
                 if (o->left[tile])
-                        sort_tile(encoder, o, tile, frame, &sorted);
+                        sort_tile(encoder, o, tile, look_up, frame, &sorted);
+        if (n_left >= MANY_MIN)
+                o->vain = frame->n_ref * PROBE_STEP > n_left ? 0 : o->vain + 1;
         return sorted;
 }
 

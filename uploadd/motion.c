@@ -30,6 +30,8 @@ struct Motion {
         Interval *column, *next; /* of one column of tiles each */
         uint32_t n_moves;
         uint32_t vain;  /* frames with many changes since a search everywhere found something */
+        uint32_t still; /* likewise since any search did, … */
+        uint32_t area;  /* … and the changed tiles of the last one that was searched */
         uint64_t moved; /* pixels, of all moves */
         SegmentMove *moves;
         MotionShift shift; /* the displacement at hand */
@@ -441,30 +443,49 @@ static void search_everywhere(Motion *motion) {
                 motion->vain = 0;
 }
 
-uint32_t motion_find(Motion *motion, const Picture *before, const Picture *now, uint8_t *changed,
-                     SegmentMove *ret_moves) {
+/* Films change the same area again and again, and nothing moves there that could be found. When more changes
+ * than that, it is looked at anew. */
+static bool is_film(Motion *motion, uint32_t n_changed) {
+        if (n_changed < MANY_MIN)
+                return false;
+        if (motion->still++ >= VAIN_MAX && motion->still % VAIN_STEP != 0 &&
+            n_changed <= motion->area + motion->area / 4)
+                return true;
+        motion->area = n_changed;
+        return false;
+}
+
+static void search(Motion *motion) {
         MotionShift shifts[MOTION_SHIFTS_MAX];
         uint32_t n;
 
+        n = motion_vote_vertical(motion->vote, motion->before, motion->now, motion->changed, shifts);
+        try_shifts(motion, shifts, n);
+        if (count_changed(motion) < CHANGED_MIN)
+                return;
+        if (count_changed(motion) >= MANY_MIN)
+                search_everywhere(motion);
+        if (count_changed(motion) < CHANGED_MIN)
+                return;
+        /* Narrow things are found only so. */
+        n = motion_vote_horizontal(motion->vote, motion->before, motion->now, motion->changed, shifts);
+        try_shifts(motion, shifts, n);
+}
+
+uint32_t motion_find(Motion *motion, const Picture *before, const Picture *now, uint8_t *changed,
+                     SegmentMove *ret_moves) {
         motion->before = before;
         motion->now = now;
         motion->changed = changed;
         motion->moves = ret_moves;
         motion->n_moves = 0;
         motion->moved = 0;
-        if (count_changed(motion) < CHANGED_MIN)
+        uint32_t n_changed = count_changed(motion);
+        if (n_changed < CHANGED_MIN || is_film(motion, n_changed))
                 return 0;
         mark_moves(motion);
-        n = motion_vote_vertical(motion->vote, before, now, changed, shifts);
-        try_shifts(motion, shifts, n);
-        if (count_changed(motion) < CHANGED_MIN)
-                return motion->n_moves;
-        if (count_changed(motion) >= MANY_MIN)
-                search_everywhere(motion);
-        if (count_changed(motion) < CHANGED_MIN)
-                return motion->n_moves;
-        /* Narrow things are found only so. */
-        n = motion_vote_horizontal(motion->vote, before, now, changed, shifts);
-        try_shifts(motion, shifts, n);
+        search(motion);
+        if (motion->n_moves > 0)
+                motion->still = 0;
         return motion->n_moves;
 }

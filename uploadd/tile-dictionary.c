@@ -13,7 +13,7 @@ _Static_assert((BUCKETS & (BUCKETS - 1)) == 0, "masks are used for its positions
 typedef struct Entry {
         TileHash hash;
         uint32_t number;
-        uint32_t next; /* the entry before it in the bucket, as a number, or NONE */
+        uint32_t next; /* the entry before it in the bucket, as a number, or NONE; itself: it is in none */
 } Entry;
 
 /* Entries are a ring by number; a bucket's chain is followed from newer to older numbers, and ends where the
@@ -94,6 +94,14 @@ bool tile_dictionary_add(TileDictionary *dictionary, TileHash hash, uint32_t *re
         return false;
 }
 
+void tile_dictionary_skip(TileDictionary *dictionary) {
+        uint32_t number = dictionary->next++;
+
+        dictionary->entries[number % SEGMENT_DICTIONARY_TILES] = (Entry){ .number = number, .next = number };
+        if (dictionary->reserve > 0)
+                dictionary->reserve--;
+}
+
 uint32_t tile_dictionary_next(const TileDictionary *dictionary) {
         return dictionary->next;
 }
@@ -101,6 +109,7 @@ uint32_t tile_dictionary_next(const TileDictionary *dictionary) {
 void tile_dictionary_revert(TileDictionary *dictionary, uint32_t number) {
         while (dictionary->next > number) {
                 const Entry *entry = &dictionary->entries[--dictionary->next % SEGMENT_DICTIONARY_TILES];
-                dictionary->buckets[entry->hash.low & (BUCKETS - 1)] = entry->next;
+                if (entry->next != entry->number)
+                        dictionary->buckets[entry->hash.low & (BUCKETS - 1)] = entry->next;
         }
 }

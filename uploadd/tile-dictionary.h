@@ -32,6 +32,9 @@ bool tile_dictionary_add(TileDictionary *dictionary, TileHash hash, uint32_t *re
 /* The same without adding it. */
 bool tile_dictionary_find(const TileDictionary *dictionary, TileHash hash, uint32_t *ret_number);
 
+/* Counts a tile as the next number without keeping it: it will not be found again. */
+void tile_dictionary_skip(TileDictionary *dictionary);
+
 /* How many were added since the last clear: the next number. */
 uint32_t tile_dictionary_next(const TileDictionary *dictionary);
 

@@ -292,6 +292,35 @@ static void test_a_part_of_the_output(void **state) {
         picture_done(&picture);
 }
 
+/* A film's frames are not looked up, but a window that comes back behind it is found. */
+static void test_after_a_film(void **state) {
+        const uint32_t n = 640 * 480;
+        Screen screen;
+        (void) state;
+
+        screen_init(&screen, 640, 480);
+        uint32_t *kept = malloc(n * sizeof(*kept));
+        memcpy(kept, screen.pixels, n * sizeof(*kept));
+        for (unsigned frame = 0; frame < 9; frame++) {
+                screen_draw(&screen, false);
+                (void) screen_encode(&screen, false);
+                assert_equals_reference(&screen);
+                for (uint32_t i = 0; i < n; i++)
+                        screen.pixels[i] = (uint32_t) rand();
+        }
+        memcpy(screen.pixels, kept, n * sizeof(*kept));
+        screen_draw(&screen, false);
+        EncodedFrame encoded;
+        bool key;
+        assert_int_equal(encoder_encode(screen.encoder, 0, false, &key, &encoded), 1);
+        assert_int_equal(encoded.n_new, 0);
+        assert_int_equal(encoded.n_ref, 600);
+        assert_int_equal(screen_encode(&screen, false), 600); /* again, as if it had not been written */
+        assert_equals_reference(&screen);
+        free(kept);
+        screen_done(&screen);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_equals_a_whole_jpeg),
@@ -302,6 +331,7 @@ int main(void) {
                 cmocka_unit_test(test_other_order_of_colours),
                 cmocka_unit_test(test_new_size_is_a_keyframe),
                 cmocka_unit_test(test_a_part_of_the_output),
+                cmocka_unit_test(test_after_a_film),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -190,6 +190,43 @@ static void test_nothing_in_noise(void **state) {
         scene_done(&scene);
 }
 
+static void next_film_frame(Scene *scene) {
+        uint32_t before;
+
+        for (uint32_t y = 0; y < 240; y++)
+                for (uint32_t x = 0; x < 320; x++)
+                        scene->now.pixels[y * scene->now.stride + x] = (uint32_t) rand() & 0xffffff;
+        uint32_t left = search(scene, &before);
+        assert_int_equal(left, before);
+        memcpy(scene->before.pixels, scene->now.pixels, scene->now.stride * scene->now.height * 4);
+}
+
+/* Where nothing was found for long, what moves is found at once beside it, and soon in its place. */
+static void test_after_a_film(void **state) {
+        uint32_t before, n = 1;
+        Scene scene;
+        (void) state;
+
+        scene_init(&scene, 1024, 480);
+        for (unsigned i = 0; i < 9; i++)
+                next_film_frame(&scene);
+        scroll(&scene, 320, 0, 704, 480, 0, 24);
+        uint32_t left = search(&scene, &before);
+        assert_true(left < before / 4);
+        memcpy(scene.before.pixels, scene.now.pixels, scene.now.stride * scene.now.height * 4);
+        for (unsigned i = 0; i < 9; i++)
+                next_film_frame(&scene);
+        for (;; n++) {
+                scroll(&scene, 0, 0, 320, 240, 0, 24);
+                left = search(&scene, &before);
+                if (left < before / 4)
+                        break;
+                memcpy(scene.before.pixels, scene.now.pixels, scene.now.stride * scene.now.height * 4);
+                assert_true(n < 4);
+        }
+        scene_done(&scene);
+}
+
 /* Displacements that are found, match nearly everything and explain no tile: they must not stand in the way
  * of one that does. In each band of tiles above, one row is new but for pieces that moved, and the others
  * are blank; below, text moves sideways. */
@@ -246,9 +283,10 @@ static void test_always_exact(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_scrolled_window),          cmocka_unit_test(test_two_windows),
-                cmocka_unit_test(test_dragged_window),           cmocka_unit_test(test_nothing_in_noise),
-                cmocka_unit_test(test_after_vain_displacements), cmocka_unit_test(test_always_exact),
+                cmocka_unit_test(test_scrolled_window), cmocka_unit_test(test_two_windows),
+                cmocka_unit_test(test_dragged_window),  cmocka_unit_test(test_nothing_in_noise),
+                cmocka_unit_test(test_after_a_film),    cmocka_unit_test(test_after_vain_displacements),
+                cmocka_unit_test(test_always_exact),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -172,6 +172,20 @@ static void test_dictionary_window(void **state) {
         tile_dictionary_clear(dictionary);
         assert_false(tile_dictionary_add(dictionary, number_hash(5000), &number));
         assert_int_equal(tile_dictionary_next(dictionary), 1);
+
+        /* Those that are skipped take a number, and taking them back leaves the others. */
+        assert_false(tile_dictionary_add(dictionary, (TileHash){}, &number));
+        for (uint32_t i = 0; i < 3; i++)
+                tile_dictionary_skip(dictionary);
+        assert_int_equal(tile_dictionary_next(dictionary), 5);
+        assert_false(tile_dictionary_add(dictionary, number_hash(1), &number));
+        assert_true(tile_dictionary_add(dictionary, number_hash(1), &number));
+        assert_int_equal(number, 5);
+        tile_dictionary_revert(dictionary, 2);
+        assert_true(tile_dictionary_add(dictionary, (TileHash){}, &number));
+        assert_int_equal(number, 1);
+        assert_false(tile_dictionary_add(dictionary, number_hash(1), &number));
+        assert_int_equal(tile_dictionary_next(dictionary), 3);
         tile_dictionary_free(dictionary);
 }
 
