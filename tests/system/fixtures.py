@@ -17,9 +17,9 @@ def machine_image(build, tmp_path_factory):
 
 
 @contextlib.contextmanager
-def _confined(machine_image, run_dir, stack):
-    """A machine, installed and configured."""
-    with Machine(machine_image, run_dir, stack) as machine:
+def confined(machine_image, run_dir, stack, **options):
+    """A machine, installed and configured; options as for Vm()."""
+    with Machine(machine_image, run_dir, stack, **options) as machine:
         # The tests' gateway and bucket listen at ports that are no web server's.
         machine.run('[ "$(getenforce)" = Enforcing ] && setsebool streamsight_connect_any_port on', check=True)
         machine.configure()
@@ -29,7 +29,7 @@ def _confined(machine_image, run_dir, stack):
 @pytest.fixture
 def new_machine(machine_image, stack, tmp_path):
     """A machine of its own for this test, installed and configured but not enrolled."""
-    with _confined(machine_image, tmp_path / "vm", stack) as machine:
+    with confined(machine_image, tmp_path / "vm", stack) as machine:
         machine.wait("the agent answers", lambda s: s["State"] == "unenrolled")
         yield machine
         assert machine.denials() == []
@@ -44,7 +44,7 @@ def enrolled_machine(new_machine):
 
 @pytest.fixture(scope="session")
 def _shared_machine(machine_image, stack, tmp_path_factory):
-    with _confined(machine_image, tmp_path_factory.mktemp("vm"), stack) as machine:
+    with confined(machine_image, tmp_path_factory.mktemp("vm"), stack) as machine:
         machine.settle_enrolled()
         assert machine.denials() == []
         yield machine

@@ -4,7 +4,7 @@ import pytest
 
 from vm.painter import Painter
 
-from .machine import Machine
+from .fixtures import confined
 from .pictures import ALL, gaps, outputs
 from .recording import Recording, shown
 
@@ -15,10 +15,10 @@ NO_GRANT, OFF, UNPLUGGED, NO_CAPTURE = 1, 2, 4, 7
 
 @pytest.fixture(scope="module")
 def machine(machine_image, stack, tmp_path_factory):
-    with Machine(machine_image, tmp_path_factory.mktemp("vm"), stack, outputs=2) as machine:
-        machine.configure()
+    with confined(machine_image, tmp_path_factory.mktemp("vm"), stack, outputs=2) as machine:
         machine.settle_enrolled()
         yield machine
+        assert machine.denials() == []
 
 
 @pytest.fixture
