@@ -55,6 +55,13 @@ static Recording *recording_free(Recording *recording) {
         return NULL;
 }
 
+/* The unit says it: ProcSubset=pid hides where the kernel does. */
+static int boot_id(sd_id128_t *ret) {
+        const char *text = getenv("STREAMSIGHT_BOOT_ID");
+
+        return text ? sd_id128_from_string(text, ret) : sd_id128_get_boot(ret);
+}
+
 /* What is not finished, so that the next start can finish it, should uploadd be gone by then as well. Which
  * boot and which uploadd it is says that. */
 static void recordings_save(Recordings *recordings) {
@@ -65,7 +72,7 @@ static void recordings_save(Recordings *recordings) {
         sd_id128_t boot;
         int r;
 
-        r = sd_id128_get_boot(&boot);
+        r = boot_id(&boot);
         if (r >= 0) {
                 json_auto_t *list = json_array();
 
@@ -408,7 +415,7 @@ int recordings_load(Recordings *recordings, pid_t *ret_uploadd) {
 
         if (!text)
                 return -ENOMEM;
-        r = sd_id128_get_boot(&boot);
+        r = boot_id(&boot);
         if (r >= 0)
                 r = state_file_read(directory, STATE_FILE, text, STATE_SIZE_MAX, &size);
         if (r < 0)

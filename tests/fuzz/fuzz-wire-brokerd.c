@@ -41,9 +41,12 @@ const size_t wire_n_messages = ELEMENTSOF(wire_messages);
 static Broker broker;
 
 sd_event *wire_target_open(void) {
-        broker = (Broker){
-                .settings = { .config = "agent.conf", .control_socket = "1", .uploadd_user = "" }
-        };
+        static char nowhere[] = "";
+
+        broker = (Broker){ .settings = { .config = "agent.conf",
+                                         .state_directory = nowhere,
+                                         .control_socket = "1",
+                                         .uploadd_user = "" } };
         if (sd_event_new(&broker.event) < 0 || policy_sync_new(&broker.policy, &broker) < 0 ||
             recorder_new(&broker.recorder, &broker) < 0 || recordings_new(&broker.recordings, &broker) < 0 ||
             uploads_new(&broker.uploads, &broker) < 0 || capd_new(&broker.capd, &broker) < 0 ||

@@ -65,15 +65,17 @@ def test_without_a_network_nothing_is_lost(enrolled_machine, viewer, tmp_path):
     assert {11, 12} <= seen
 
 
-def test_a_killed_uploadd_leaves_what_had_arrived(enrolled_machine, viewer):
-    """What it held in memory is lost; the control plane is told that the recording was interrupted."""
+@pytest.mark.parametrize("units", ["streamsight-uploadd", "streamsight-uploadd streamsight-brokerd"])
+def test_a_killed_uploadd_leaves_what_had_arrived(enrolled_machine, viewer, units):
+    """What it held in memory is lost; the control plane is told that the recording was interrupted, also by a brokerd that has
+    not seen it."""
     machine = enrolled_machine
     with Painter(machine.vm, n=16) as painter:
         machine.run("streamsight start", check=True)
         first = machine.wait("it records", lambda s: s["State"] == "recording" and s["Outputs"])["Recording"]
         machine.run("sleep 1; streamsight flush", check=True)
         machine.wait("the first segment has arrived", lambda s: s["LastUpload"] and s["SpoolSegments"] == 0)
-        machine.run("systemctl kill -s KILL streamsight-uploadd", check=True)
+        machine.run(f"systemctl kill -s KILL {units}", check=True)
         painter.show(17)
         second = machine.wait("it records again", lambda s: s["State"] == "recording" and s["Recording"] != first
                               and s["Outputs"])["Recording"]
