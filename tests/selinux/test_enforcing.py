@@ -1,6 +1,7 @@
 """SELinux enforcing: the agent works, each process in its domain, and a domain alone stops what it should."""
 
 import errno
+import json
 import re
 
 import pytest
@@ -77,6 +78,9 @@ def test_a_recording_comes_back_and_nothing_was_denied(machine, viewer, tmp_path
         machine.wait("everything is in the bucket", lambda s: s["State"] == "idle" and s["SpoolSegments"] == 0)
     seen = {pattern.read(frame.image)[0] for frame in pictures(viewer.download(status["Recording"], tmp_path))}
     assert {7, 8, 1000} <= seen
+    assert json.loads(machine.run("streamsight diagnostics", check=True).output)["counters"]["recordings"] >= 1
+    for command in "reload", "rotate-key":
+        machine.run(f"streamsight {command}", check=True)
     for name in DOMAINS:
         machine.run(f"systemctl restart streamsight-{name}", check=True)
     machine.wait("the agent answers again", lambda s: s["State"] in ("idle", "recording"))
