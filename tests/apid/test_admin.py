@@ -89,7 +89,7 @@ def test_company_bucket_and_lists(admin, sql, apid):
 
     first = admin("bucket", "set", "--company", company, *BUCKET, stdin="first secret\n")[1]
     stored = sql(f"SELECT secret FROM streamsight.bucket WHERE id = '{first}'")
-    assert b"first secret".hex() not in stored and len(stored) == 2 + 2 * (29 + len("first secret"))
+    assert b"first secret".hex() not in stored and len(stored) == 2 + 2 * (37 + len("first secret"))
     again = admin("bucket", "set", "--company", company, *BUCKET, stdin="second secret")[1]
     assert again == first and sql(f"SELECT secret FROM streamsight.bucket WHERE id = '{first}'") != stored
     other = admin("bucket", "set", "--company", company, *BUCKET, "--path-style", "--sse", "AES256", stdin="third\n")[1]

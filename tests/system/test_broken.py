@@ -33,15 +33,15 @@ def break_machine(_shared_machine, build):
     machine.run(f"rm {DROP_IN} {PROGRAM}; systemctl daemon-reload && systemctl stop streamsight-capd", check=True)
 
 
-@pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("fault", ["none", "kept", "frozen", "black"])
+@pytest.mark.parametrize("fault, check", [("none", "flips"), ("kept", "flips"), ("frozen", "flips"), ("black", "flips"),
+                                          ("none", "front"), ("kept", "front")])
 def test_no_fault_is_overlooked(break_machine, viewer, tmp_path, fault, check):
     judges, *painting = CHECKS[check]
     shown, frames = painted(break_machine(fault), viewer, tmp_path, *painting)
     assert frames, "nothing was recorded at all, which is another fault"
     for judge in judges:
         # Of what is drawn into the visible buffer, the first framebuffer is the right one for ever
-        if fault == "none" or (fault, check) == ("kept", "front"):
+        if fault == "none" or check == "front":
             judge(shown, frames)
         else:
             with pytest.raises((AssertionError, ValueError)) as found:
