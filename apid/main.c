@@ -153,7 +153,8 @@ static void keep_maintained(const Context *context, const sigset_t *signals) {
                         log_error("A request has been handled for longer than anything can take");
                 else
                         sd_notify(false, "WATCHDOG=1");
-                if (sigtimedwait(signals, NULL, &tick) >= 0 || errno != EAGAIN)
+                /* EINTR: it was stopped and goes on (signal(7)). */
+                if (sigtimedwait(signals, NULL, &tick) >= 0 || (errno != EAGAIN && errno != EINTR))
                         return;
         }
 }
