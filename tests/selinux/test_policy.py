@@ -102,7 +102,7 @@ def test_the_cards_are_capds_and_only_to_be_read(allowed):
 
 def test_copies_of_frames_are_capds_to_write(allowed):
     assert {(s, p) for s, t, c, p in allowed if t == "streamsight_capd_tmpfs_t" and c == "file" and s in DOMAINS} == {
-        *(("streamsight_capd_t", p) for p in ("read", "write")),
+        *(("streamsight_capd_t", p) for p in ("getattr", "read", "write")),
         *(("streamsight_uploadd_t", p) for p in ("getattr", "map", "read"))}
 
 
