@@ -121,7 +121,7 @@ class Vm:
 
     def _restore(self, snapshot):
         self._launch(snapshot / "disk.qcow2", "qcow2", ["-incoming", f"exec:cat {shlex.quote(str(snapshot))}/state"])
-        self._connect(RESTORE_TIMEOUT)
+        self._connect(RESTORE_TIMEOUT, saved=True)
         self._wake()
 
     def _machine_arguments(self):
@@ -187,7 +187,7 @@ class Vm:
             "-qmp", "unix:qmp.sock,server=on,wait=off",
             *self._network_arguments(), *self._tpm_arguments(), *extra], log=self.run_dir / "qemu.log", stop_signal=signal.SIGKILL)
 
-    def _connect(self, timeout):
+    def _connect(self, timeout, saved=False):
         directory = os.open(self.run_dir, os.O_PATH | os.O_CLOEXEC)
         try:
             def connected(attribute, connect, name):
@@ -196,6 +196,9 @@ class Vm:
                 return getattr(self, attribute) is not None
             self._process.wait_until(lambda: connected("_qmp", Qmp, "qmp.sock"), "opened its monitor")
             self._process.wait_until(lambda: connected("_agent", Agent, "agent.sock"), "opened the agent's port")
+            if saved:
+                self._process.wait_until(lambda: self._qmp.execute("query-status")["status"] != "inmigrate", "read the saved machine")
+                self._qmp.execute("cont")
             self._agent.sync(timeout)
         except (GuestError, ServiceError) as e:
             raise VmError(f"{e}\n{self._tail('qemu.log')}{self._tail('console.log')}") from e
@@ -227,7 +230,7 @@ class Vm:
                     break
                 directory = snapshot.with_name(f"tmp.{snapshot.name}")
                 self._make_snapshot(directory)
-                # One in hundreds, made on a busy host, never answered once restored, and would fail every run to come
+                # One that does not answer would fail every run to come
                 trial = Vm(self.image_dir, directory / "trial", gpu=self._gpu, outputs=self._outputs,
                            memory=self._memory, cpus=self._cpus)
                 try:
@@ -254,6 +257,8 @@ class Vm:
             # what the page cache holds would be most of the stream
             vm.run("sync; echo 3 > /proc/sys/vm/drop_caches", check=True)
             vm._agent.close()
+            # QEMU's software emulation can miss what a running processor writes while its memory is saved; such a machine hangs
+            vm._qmp.execute("stop")
             vm._qmp.execute("migrate-set-parameters", **{"max-bandwidth": 1 << 34})
             vm._qmp.execute("migrate", uri=f"exec:cat > {shlex.quote(str(directory))}/state")
             while (status := vm._qmp.execute("query-migrate").get("status")) != "completed":
