@@ -62,19 +62,30 @@ static enum wire_hold recorder_hold(Recorder *recorder, const CaptureDecision *d
                                                                                : WIRE_HOLD_NONE;
 }
 
+/* uploadd asks only while there is a grant: a refusal would stand in the recording, as if capture had
+ * failed. So it is told of an end before that comes, and of a beginning after it. */
+static int recorder_apply_hold(Recorder *recorder, enum wire_hold hold) {
+        Broker *broker = recorder->broker;
+        int r;
+
+        recorder->hold = hold;
+        if (hold == WIRE_HOLD_NONE)
+                capd_grant(broker->capd, recorder->decision.frames_per_second);
+        r = uploadd_send_hold(broker->uploadd, hold);
+        if (hold != WIRE_HOLD_NONE)
+                capd_revoke(broker->capd);
+        return r;
+}
+
 /* Takes the grant away or gives it, and tells everybody. */
 static void recorder_set_hold(Recorder *recorder, enum wire_hold hold) {
         Broker *broker = recorder->broker;
         char id[SD_ID128_UUID_STRING_MAX];
 
         sd_id128_to_uuid_string(recorder->id, id);
-        if (hold != WIRE_HOLD_NONE)
-                capd_revoke(broker->capd);
-        recorder->hold = hold;
-        if (uploadd_send_hold(broker->uploadd, hold) < 0)
+        if (recorder_apply_hold(recorder, hold) < 0)
                 return; /* the recording ends with the connection */
         if (hold == WIRE_HOLD_NONE) {
-                capd_grant(broker->capd, recorder->decision.frames_per_second);
                 log_event_errno(LOG_NOTICE, 0, MESSAGE_RECORDING_RESUMED, "Recording %s goes on.", id);
                 bus_emit_recording_resumed(broker->bus, id);
         } else {
@@ -92,9 +103,9 @@ static void recorder_end(Recorder *recorder, const char *why) {
         Broker *broker = recorder->broker;
         char id[SD_ID128_UUID_STRING_MAX];
 
-        capd_revoke(broker->capd);
         if (recorder->connection == uploadd_connection(broker->uploadd))
                 uploadd_send_stop(broker->uploadd, recorder->id);
+        capd_revoke(broker->capd);
         recordings_stopped(broker->recordings, recorder->id);
         recorder->active = false;
         log_event_errno(LOG_NOTICE, 0, MESSAGE_RECORDING_STOPPED, "Recording %s stopped: %s.",
@@ -120,6 +131,9 @@ static void recorder_begin(Recorder *recorder, const CaptureDecision *decision) 
         recorder->decision = *decision;
         recorder->connection = uploadd_connection(broker->uploadd);
         recorder->hold = WIRE_HOLD_NONE;
+        enum wire_hold hold = recorder_hold(recorder, decision);
+        if (hold == WIRE_HOLD_NONE)
+                capd_grant(broker->capd, decision->frames_per_second);
         r = recordings_begin(broker->recordings, recorder->id, recorder->since, recorder->reason);
         if (r >= 0) {
                 r = uploadd_send_record(broker->uploadd, recorder->id, decision);
@@ -127,6 +141,7 @@ static void recorder_begin(Recorder *recorder, const CaptureDecision *decision) 
                         recordings_void(broker->recordings, recorder->id);
         }
         if (r < 0) {
+                capd_revoke(broker->capd);
                 status_problem(broker, PROBLEM_RECORDING, "Cannot begin a recording: %s.", strerror(-r));
                 return;
         }
@@ -140,10 +155,7 @@ static void recorder_begin(Recorder *recorder, const CaptureDecision *decision) 
         bus_emit_recording_started(broker->bus, id, recorder->reason);
         bus_changed(broker->bus);
 
-        enum wire_hold hold = recorder_hold(recorder, decision);
-        if (hold == WIRE_HOLD_NONE)
-                capd_grant(broker->capd, decision->frames_per_second);
-        else
+        if (hold != WIRE_HOLD_NONE)
                 recorder_set_hold(recorder, hold);
 }
 

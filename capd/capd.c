@@ -105,7 +105,10 @@ static void capd_done(Capd *capd) {
 }
 
 static int run(int argc, char *argv[] _unused_) {
-        _cleanup_(capd_done) Capd capd = { .frames.listen_fd = -1, .control.listen_fd = -1 };
+        /* A grant was there before what is asked because of it, whenever capd gets to look. */
+        _cleanup_(capd_done) Capd capd = { .frames = { .listen_fd = -1 },
+                                           .control = { .listen_fd = -1,
+                                                        .priority = SD_EVENT_PRIORITY_IMPORTANT } };
         int r;
 
         if (argc > 1)

@@ -54,11 +54,14 @@ static int peer_accept(sd_event_source *source, int fd, uint32_t events _unused_
 
         r = wire_connection_new(&connection, sd_event_source_get_event(source), accepted, peer->rules,
                                 peer->n_rules, peer_closed, peer);
+        if (r >= 0) {
+                TAKE_FD(accepted);
+                r = wire_connection_set_priority(connection, peer->priority);
+        }
         if (r < 0) {
                 log_warning_errno(r, "Cannot serve a connection of %s: %m", peer->user);
                 return 0;
         }
-        TAKE_FD(accepted);
         if (peer->connection)
                 log_info("%s connected again.", peer->user);
         else
@@ -75,6 +78,8 @@ int peer_listen(Peer *peer, sd_event *event, const WireRule *rules, size_t n_rul
         peer->n_rules = n_rules;
         peer->userdata = userdata;
         r = sd_event_add_io(event, &peer->source, peer->listen_fd, EPOLLIN, peer_accept, peer);
+        if (r >= 0)
+                r = sd_event_source_set_priority(peer->source, peer->priority);
         if (r < 0)
                 return log_error_errno(r, "Cannot listen for %s: %m", peer->user);
         return 0;

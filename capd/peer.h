@@ -15,6 +15,7 @@ typedef struct Peer {
         const char *user, *domain;
         uid_t uid;
         int listen_fd;
+        int64_t priority; /* as of sd_event_source_set_priority(3), of the listener and of the connection */
         const WireRule *rules;
         size_t n_rules;
         void *userdata; /* for the rules' handlers, which are called with the Peer */

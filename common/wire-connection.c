@@ -50,6 +50,10 @@ uint32_t wire_connection_state(const WireConnection *connection) {
         return connection->state;
 }
 
+int wire_connection_set_priority(WireConnection *connection, int64_t priority) {
+        return sd_event_source_set_priority(connection->source, priority);
+}
+
 static void wire_datagram_close(WireDatagram *datagram) {
         for (size_t i = 0; i < datagram->n_fds; i++)
                 datagram->fds[i] = safe_close(datagram->fds[i]);

@@ -57,5 +57,9 @@ int wire_connection_send(WireConnection *connection, const void *message, size_t
 
 uint32_t wire_connection_state(const WireConnection *connection);
 
+/* As of sd_event_source_set_priority(3): of several connections that have something to be received, which is
+ * first. 0 or a negative errno. */
+int wire_connection_set_priority(WireConnection *connection, int64_t priority) _must_check_;
+
 /* True if the array of size bytes holds a NUL. */
 bool wire_string_ok(const char *array, size_t size);

@@ -227,7 +227,8 @@ struct wire_frame_none {
 /* ------------------------------------------------------------------ control.sock */
 
 /* Replaces the grant before it. capd serves a frame only of an output in the mask, no sooner than
- * min_interval after the last of that output, and never at or after expires. */
+ * min_interval after the last of that output, and never at or after expires. What is asked after it was sent
+ * is answered by it: capd reads control.sock before frame.sock. */
 struct wire_control_grant {
         uint32_t type;
         uint32_t reserved;

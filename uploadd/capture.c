@@ -50,7 +50,8 @@ struct Capture {
         struct wire_outputs outputs;
         bool has_outputs;
         uint64_t outputs_asked;
-        uint64_t beat; /* watchdog_now() of the last look for what is to be asked */
+        uint64_t beat;    /* watchdog_now() of the last look for what is to be asked */
+        uint64_t started; /* when recording began, or went on */
         CaptureOutput ids[OUTPUT_IDS];
         uint32_t reason, format; /* of the last answer */
         uint64_t modifier;
@@ -239,7 +240,8 @@ void capture_start(Capture *capture) {
                 capture->ids[id].frame = (DrawnFrame){};
         }
         capture->beat = watchdog_now();
-        int r = set_timer(capture, boottime_now());
+        capture->started = boottime_now();
+        int r = set_timer(capture, capture->started);
         if (r < 0)
                 sd_event_exit(capture->uploadd->event, log_error_errno(r, "Cannot set a timer: %m"));
 }
@@ -471,7 +473,9 @@ static int on_none(WireConnection *connection _unused_, const void *message, int
                 return -EBADMSG;
         if (none->reason == WIRE_REASON_NO_FLIP)
                 return output->for_flips ? 0 : -EPROTO;
-        if (!wanted(capture, none->output))
+        /* The grant that it was asked under has ended, and there is another one. */
+        if (!wanted(capture, none->output) ||
+            (none->reason == WIRE_REASON_NO_GRANT && output->looked < capture->started))
                 return 0;
         if (none->reason == WIRE_REASON_TOO_SOON) {
                 /* Rounded up, so as not to be too soon again. */

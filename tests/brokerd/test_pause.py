@@ -66,6 +66,21 @@ def test_it_ends_by_itself(pausable):
     assert pausable.status()["State"] == "recording"
 
 
+def test_there_is_a_grant_for_as_long_as_uploadd_may_ask(pausable):
+    """Else it would ask in vain, and the recording would say that there was no grant."""
+    def after(command, first, second):
+        assert pausable.cli(command).returncode == 0
+        (peer, kind), (other, other_kind) = first, second
+        earlier, later = peer.expect(kind), other.expect(other_kind)
+        assert earlier.sent < later.sent, command
+    uploadd, capd, _ = begin(pausable)
+    capd.expect(wire.GRANT)
+    after("pause", (uploadd, wire.HOLD), (capd, wire.REVOKE))
+    after("resume", (capd, wire.GRANT), (uploadd, wire.HOLD))
+    after("stop", (uploadd, wire.STOP), (capd, wire.REVOKE))
+    after("start", (capd, wire.GRANT), (uploadd, wire.RECORD))
+
+
 def test_both_must_allow_it(pausable, company, stack):
     uploadd, capd, _ = begin(pausable)
     done = pausable.cli("pause", "601")

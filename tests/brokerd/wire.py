@@ -30,6 +30,8 @@ _FORMATS = {
 }
 _HEADER, _ADDRESS, _OUTPUT = struct.Struct("=64s1024s"), struct.Struct("=HHI16s"), struct.Struct("=IIII32s32s")
 _UPLOAD = struct.Struct("=II16sII4096s")
+_SENT = struct.Struct("=qq")  # struct timespec
+_SO_TIMESTAMPNS = 35  # asm-generic/socket.h
 _STATS = struct.Struct("=IIIIIIQQQQ")
 
 
@@ -51,11 +53,11 @@ def pack_stats(*, recording=0, outputs=(), pending_segments=0, pending_bytes=0, 
 
 
 class Message(dict):
-    """A received message: its kind, and its fields as attributes."""
+    """A received message: its kind, and its fields as attributes; and sent, when it was (ns since the epoch)."""
 
-    def __init__(self, data):
+    def __init__(self, data, sent=None):
         kind, = struct.unpack_from("=I", data)
-        super().__init__(kind=kind)
+        super().__init__(kind=kind, sent=sent)
         if kind == UPLOAD:
             _, sequence, recording, n_headers, n_addresses, url = _UPLOAD.unpack_from(data)
             at = _UPLOAD.size
@@ -81,6 +83,7 @@ class Peer:
     def __init__(self, connected):
         self.socket = connected
         self.socket.settimeout(20)
+        self.socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self.send(HELLO, version=1)
         assert self.receive().kind == HELLO
 
@@ -103,10 +106,12 @@ class Peer:
 
     def receive(self, timeout=20):
         self.socket.settimeout(timeout)
-        data = self.socket.recv(1 << 17)
+        data, ancillary, *_ = self.socket.recvmsg(1 << 17, socket.CMSG_SPACE(_SENT.size))
         if not data:
             raise EOFError("the connection was closed")
-        return Message(data)
+        # None: sent before the connection asked for the time
+        times = [_SENT.unpack(value) for _, kind, value in ancillary if kind == _SO_TIMESTAMPNS]
+        return Message(data, times[0][0] * 10**9 + times[0][1] if times else None)
 
     def expect(self, kind, timeout=20):
         """The next message of this kind; what comes before it is dropped."""

@@ -4,6 +4,7 @@ Read by tests/system/pictures.py, which was written from the document."""
 import itertools
 import struct
 import subprocess
+import threading
 import time
 
 import numpy
@@ -181,6 +182,27 @@ def test_gaps_that_capd_tells(capd, broker, fault_server, reason, gap):
     assert gaps(segment) == [(0, gap, 0, 0)]
     # The picture is the same as before the gap: a frame without operations ends it.
     assert len(pictures.decode(segment)) == 2
+
+
+def test_a_refusal_of_the_recording_before_is_no_gap(capd, broker, fault_server):
+    """Its grant has ended when capd answers; the next recording has another one."""
+    asked, answer = threading.Event(), threading.Event()
+
+    def refuse_late():
+        asked.set()
+        assert answer.wait(20)
+        return wire.NO_GRANT
+    capd.pictures[0] = refuse_late
+    before = broker.record()
+    assert asked.wait(20)
+    broker.stop(before)
+    broker.connection.wait(wire.FINISHED)
+    capd.pictures[0] = picture()
+    recording = broker.record()
+    broker.stats(lambda s: s.recording)
+    answer.set()
+    shown(capd)
+    assert gaps(recorded(broker, fault_server, recording)) == []
 
 
 def test_the_gap_of_a_foreign_format_names_it(capd, broker, fault_server):
