@@ -46,3 +46,13 @@ build() {
 	}
 	echo "$folder"
 }
+
+# begin_image: makes what takes longest of the virtual machine's image while the caller does something else, and is ended with it.
+# Whoever needs an image waits for it. Needs tools/setup image.
+begin_image() {
+	set -m
+	"$checkout/tests/vm/image" --base </dev/null >&2 &
+	begun=$!
+	set +m
+	trap 'kill -TERM -- "-$begun" 2>/dev/null || true; wait "$begun" || true' EXIT
+}
