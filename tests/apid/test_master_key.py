@@ -44,7 +44,8 @@ def keyring(stack, apid, second, tmp_path):
 
 
 def test_rotation(keyring, stack, apid, api, sql, company, http):
-    user = apid.user(company)
+    # One for each login, as a code is good once: else the test would wait for the clock
+    users = [apid.user(company) for _ in range(5)]
     admin = apid.user(company, "admin").log_in()
     device = Device(api).enroll(apid.enrolment_code(company)).log_in()
     repeated = {"headers": {"Idempotency-Key": str(uuid.uuid4())}}
@@ -52,19 +53,24 @@ def test_rotation(keyring, stack, apid, api, sql, company, http):
     code = create(api)
     recording, sequence = device.open(), 0
     kept = lambda: sql(f"SELECT secret FROM streamsight.bucket WHERE company_id = '{company}'") + \
-        sql(f"SELECT totp_masked, totp_key_id FROM streamsight.account WHERE email = '{user.email}'")
+        sql(f"SELECT totp_masked, totp_key_id FROM streamsight.account WHERE email = '{users[0].email}'")
+
+    def log_in(of):
+        user = users.pop()
+        user.url = of.url
+        user.log_in()
 
     def works(of):
         """The tenant's key signs URLs that the S3 server takes, and the authenticator's codes are taken."""
         nonlocal sequence
-        device.api, user.url = of, of.url
+        device.api = of
         data, before = str(sequence).encode(), str(sequence - 1).encode() if sequence else None
         offer = device.offer(recording, sequence, data, before)
         assert offer.status_code == 201, offer.text
         assert http.put(offer.json()["url"], data=data, headers=offer.json()["headers"]).status_code == 200
         assert device.complete(recording, sequence, data).status_code == 204
         sequence += 1
-        user.log_in()
+        log_in(of)
 
     works(api)
     first = kept()
@@ -88,7 +94,8 @@ def test_rotation(keyring, stack, apid, api, sql, company, http):
     joiner.log_in()
     # The old one opens nothing any more.
     gone = keyring.start(keyring.old)
-    device.api, user.url = gone, gone.url
+    user, device.api = users[0], gone
+    user.url = gone.url
     assert code_of(device.offer(recording, sequence, b"x", str(sequence - 1).encode())) == (500, "internal")
     challenge = user.begin().json()["challenge"]
     assert code_of(user.post("/v1/auth/totp", {"challenge": challenge, "code": "123456"})) == (500, "internal")
@@ -109,11 +116,12 @@ def test_a_key_that_is_missing_changes_nothing(keyring, apid, company, sql):
 
 
 def test_what_was_made_before_keys_had_names(keyring, apid, company, sql):
-    user = apid.user(company)
-    sql(f"UPDATE streamsight.account SET totp_key_id = NULL WHERE email = '{user.email}'")
-    user.log_in()
-    user.url = keyring.start(keyring.new + keyring.old).url
-    user.log_in()
+    users = [apid.user(company) for _ in range(3)]
+    for user in users:
+        sql(f"UPDATE streamsight.account SET totp_key_id = NULL WHERE email = '{user.email}'")
+    users[0].log_in()
+    users[1].url = keyring.start(keyring.new + keyring.old).url
+    users[1].log_in()
     keyring.admin("master-key", "rotate")
-    user.url = keyring.start(keyring.new).url
-    user.log_in()
+    users[2].url = keyring.start(keyring.new).url
+    users[2].log_in()

@@ -3,7 +3,7 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from services.radosgw import policy
+from services.radosgw import LISTED_MAX, policy
 
 
 @pytest.fixture
@@ -92,16 +92,16 @@ def test_an_auditors_key_may_do_just_that(stack, recording, from_bucket):
 
 
 def test_more_names_than_a_page_of_a_list(stack, recording, from_bucket):
-    """S3 lists at most a thousand at once."""
+    """S3 lists at most a thousand at once; this server, so many."""
     client = stack.s3.owner_client()
     prefix = f"{stack.s3.prefix}/{recording.company}/{recording.device}/{recording.id}/"
-    names = [f"{prefix}0000000{n // 1000}-more-{n:04}.sss" for n in range(1100)]
+    names = [f"{prefix}0000000{n // LISTED_MAX}-more-{n:04}.sss" for n in range(LISTED_MAX + 10)]
     try:
         for name in names:
             client.put_object(Bucket=stack.s3.bucket, Key=name, Body=b"x")
         status, lines, _ = from_bucket("--key", recording.thumbprint, prefix)
         assert status == 1
-        for name in (names[0], names[999], names[1000], names[-1]):
+        for name in (names[0], names[LISTED_MAX - 1], names[LISTED_MAX], names[-1]):
             assert any(name.rsplit("/", 1)[1] in line for line in lines), name
         assert not any("missing" in line for line in lines), lines[-3:]
     finally:

@@ -41,20 +41,18 @@ class User:
     def accept(self):
         answer = self.post("/v1/auth/invitation", {"invitation": self.invitation, "password": self.password})
         assert answer.status_code == 200, answer.text
-        self.secret = answer.json()["secret"]
+        self.secret, self._last_step = answer.json()["secret"], 0
         answer = self.post("/v1/auth/totp/confirm", {"challenge": answer.json()["challenge"], "code": self.code()})
         assert answer.status_code == 200, answer.text
         self.recovery_codes = answer.json()["recovery_codes"]
         return self
 
     def code(self):
-        """One that was not used yet. As codes are good for a step before and after, that is at most three in half a minute:
-        it waits when they are used up."""
-        now = int(time.time()) // 30
-        while self._last_step > now:
+        """One that was not used yet. Codes are good for a step before and after: it begins with the one before, if that is good
+        for 10 s yet, and waits when all three are used up."""
+        while self._last_step > int(time.time()) // 30:
             time.sleep(0.2)
-            now = int(time.time()) // 30
-        self._last_step = max(now, self._last_step + 1)
+        self._last_step = max(int(time.time() + 10) // 30 - 1, self._last_step + 1)
         return totp(self.secret, self._last_step)
 
     def begin(self, **changes):

@@ -24,6 +24,7 @@ POLICY_DIR = pathlib.Path(__file__).resolve().parents[2] / "policy" / "bucket"
 
 REGION = "us-east-1"
 KMS_KEY_ID = "recordings"
+LISTED_MAX = 100  # names in one answer, where others have 1,000
 
 # The gateway's section must be client.rgw.<id>: under any other name radosgw does not find rgw_frontends and listens
 # with its default, on all interfaces. objecter_tick_interval: a client that missed the OSD's coming up asks again only at
@@ -86,6 +87,7 @@ rgw_run_sync_thread = false
 rgw_dynamic_resharding = false
 rgw_override_bucket_index_max_shards = 1
 rgw_gc_max_objs = 4
+rgw_max_listing_results = {listed_max}
 rgw_lc_max_objs = 1
 rgw_crypt_s3_kms_backend = testing
 rgw_crypt_s3_kms_encryption_keys = {kms_key_id}={kms_key}
@@ -201,7 +203,7 @@ class RadosGateway:
         self._fsid = str(uuid.uuid4())
         self._conf.write_text(_CEPH_CONF.format(
             fsid=self._fsid, dir=self._dir, mon_port=self._mon_port, http_port=self.http_port,
-            https_port=self.https_port, cert=certificate.cert_file, key=key, host=names.S3, kms_key_id=KMS_KEY_ID,
+            https_port=self.https_port, cert=certificate.cert_file, key=key, host=names.S3, listed_max=LISTED_MAX, kms_key_id=KMS_KEY_ID,
             kms_key=base64.b64encode(secrets.token_bytes(32)).decode()))
 
     def _start_cluster(self):
