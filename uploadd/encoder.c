@@ -33,6 +33,7 @@ typedef struct EncoderOutput {
 } EncoderOutput;
 
 struct Encoder {
+        RowHashKey key;
         TileJpeg *jpeg, *coarse_jpeg;
         bool coarse; /* what changes fast is to be */
         Buffer operations;
@@ -50,7 +51,9 @@ int encoder_new(Encoder **ret, unsigned quality) {
         if (!encoder)
                 return -ENOMEM;
         encoder->operations.max = SEGMENT_SIZE_MAX;
-        r = tile_jpeg_new(&encoder->jpeg, quality);
+        r = row_hash_key_init(&encoder->key);
+        if (r >= 0)
+                r = tile_jpeg_new(&encoder->jpeg, quality);
         if (r >= 0)
                 r = tile_jpeg_new(&encoder->coarse_jpeg, (quality + COARSE_DIVISOR - 1) / COARSE_DIVISOR);
         if (r < 0)
@@ -168,8 +171,8 @@ bool encoder_draw(Encoder *encoder, uint32_t output, const PicturePlane *plane) 
         EncoderOutput *o = &encoder->outputs[output];
         uint64_t start = thread_time();
 
-        o->n_changed = picture_update(&o->now, &o->before, plane, o->has_before ? o->changed : NULL,
-                                      o->changed, o->staging);
+        o->n_changed = picture_update(&o->now, &o->before, &encoder->key, plane,
+                                      o->has_before ? o->changed : NULL, o->changed, o->staging);
         o->draw_time = thread_time() - start;
         return o->n_changed > 0;
 }

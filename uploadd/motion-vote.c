@@ -4,10 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A row's piece of a column of tiles for the vertical search. */
-#define PIECE        16U /* a cache line */
-#define PREFETCH     12U /* rows */
-#define COLUMNS_MAX  6U
+#define COLUMNS_MAX  6U /* of tiles, for the vertical search */
 #define COLUMN_TILES 3U /* changed tiles that make a column worth looking at */
 /* A window sliding over a row for the horizontal one. */
 #define WINDOW    32U
@@ -19,7 +16,7 @@
 #define LINES_MAX   24U
 #define TALLY_SLOTS 1024U
 #define VOTES_MIN   6U
-#define PROBES_MAX  16U
+#define PROBES_MAX  64U
 #define TABLE_SLOTS 32768U /* at least twice SEGMENT_SIDE_MAX */
 
 _Static_assert(TABLE_SLOTS >= 2 * SEGMENT_SIDE_MAX && TABLE_SLOTS >= 2 * ANCHORS_MAX,
@@ -145,22 +142,6 @@ static uint32_t elect(MotionVote *vote, bool vertical, MotionShift *ret) {
         return n;
 }
 
-/* Folded products of words, after wyhash; good for votes, which are checked. */
-static uint32_t piece_hash(const uint32_t *pixels) {
-        static const uint64_t odd[] = { 0xa0761d6478bd642f, 0xe7037ed1a0b428db, 0x8ebc6af09c88c6e3,
-                                        0x589965cc75374cc3, 0x1d8e4e27c47d124f, 0x9e3779b97f4a7c15,
-                                        0xc2b2ae3d27d4eb4f, 0xd6e8feb86659fd93 };
-        uint64_t words[PIECE / 2], hash = 0;
-
-        memcpy(words, pixels, sizeof(words));
-        for (size_t i = 0; i < PIECE / 2; i += 2) {
-                unsigned __int128 product =
-                                (unsigned __int128) (words[i] ^ odd[i]) * (words[i + 1] ^ odd[i + 1]);
-                hash += (uint64_t) product ^ (uint64_t) (product >> 64);
-        }
-        return (uint32_t) (hash ^ hash >> 32);
-}
-
 uint32_t motion_vote_vertical(MotionVote *vote, const Picture *before, const Picture *now,
                               const uint8_t *changed, MotionShift *ret) {
         uint16_t columns[SEGMENT_SIDE_MAX / SEGMENT_TILE_WIDTH];
@@ -183,14 +164,11 @@ uint32_t motion_vote_vertical(MotionVote *vote, const Picture *before, const Pic
                 uint32_t rows = end * SEGMENT_TILE_HEIGHT < now->height ? end * SEGMENT_TILE_HEIGHT
                                                                         : now->height;
                 rows -= top * SEGMENT_TILE_HEIGHT;
-                size_t at = top * SEGMENT_TILE_HEIGHT * now->stride + x * SEGMENT_TILE_WIDTH + PIECE;
-                for (uint32_t row = 0; row < rows; row++, at += now->stride) {
-                        /* Each row is on a page of its own, which no prefetcher of the processor foresees.
-                         */
-                        __builtin_prefetch(before->pixels + at + PREFETCH * now->stride);
-                        __builtin_prefetch(now->pixels + at + PREFETCH * now->stride);
-                        vote->before[row] = piece_hash(before->pixels + at);
-                        vote->now[row] = piece_hash(now->pixels + at);
+                const RowHash *hashes_before = picture_hashes(before, top * SEGMENT_TILE_HEIGHT) + x,
+                              *hashes_now = picture_hashes(now, top * SEGMENT_TILE_HEIGHT) + x;
+                for (uint32_t row = 0; row < rows; row++) {
+                        vote->before[row] = (uint32_t) hashes_before[row * before->tiles_across].parts[0];
+                        vote->now[row] = (uint32_t) hashes_now[row * now->tiles_across].parts[0];
                 }
                 cast(vote, rows);
         }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "motion-vote.h"
+#include "pixels.h"
 
 #define CHANGED_MIN 8U  /* tiles; fewer are cheaper sent than searched for */
 #define MANY_MIN    64U /* for them it is worth looking everywhere; … */
@@ -36,6 +37,7 @@ struct Motion {
         SegmentMove *moves;
         MotionShift shift; /* the displacement at hand */
         const Picture *before, *now;
+        const PixelLoops *loops;
         uint8_t *changed;
 };
 
@@ -55,6 +57,7 @@ int motion_new(Motion **ret, uint32_t width, uint32_t height) {
         if (!motion->match || !motion->covered || !motion->touched || !motion->saved || !motion->column ||
             !motion->next)
                 return -ENOMEM;
+        motion->loops = pixel_loops();
         r = motion_vote_new(&motion->vote, width, height);
         if (r < 0)
                 return r;
@@ -88,21 +91,36 @@ static const uint32_t *pixel(const Picture *picture, uint32_t x, uint32_t y) {
         return picture->pixels + (size_t) y * picture->stride + x;
 }
 
-/* Compares one row of the tiles from first to below end, most often all at once. */
+/* The same where tiles lie over tiles. */
+static void match_hashes(const Motion *motion, uint32_t first, uint32_t end, uint32_t y, uint32_t before_y,
+                         uint8_t bit, uint8_t *match) {
+        const RowHash *now = picture_hashes(motion->now, y),
+                      *before = picture_hashes(motion->before, before_y);
+
+        for (uint32_t x = first; x < end; x++)
+                if (row_hash_equal(&now[x], &before[x]))
+                        match[x] |= bit;
+}
+
+/* Compares one row of the tiles from first to below end. */
 static void match_row(const Motion *motion, uint32_t first, uint32_t end, uint32_t y, uint8_t bit,
                       uint8_t *match) {
-        uint32_t width = motion->now->width, left = first * SEGMENT_TILE_WIDTH;
+        uint32_t width = motion->now->width, whole = width / SEGMENT_TILE_WIDTH;
+        uint32_t before_y = (uint32_t) ((int64_t) y + motion->shift.dy);
         const uint32_t *now = pixel(motion->now, 0, y);
-        const uint32_t *before = pixel(motion->before, 0, (uint32_t) ((int64_t) y + motion->shift.dy));
-        size_t all = (min(end * SEGMENT_TILE_WIDTH, width) - left) * sizeof(uint32_t);
-        bool equal = memcmp(now + left, before + left + motion->shift.dx, all) == 0;
+        const uint32_t *before = pixel(motion->before, 0, before_y) + motion->shift.dx;
 
-        for (uint32_t x = first; x < end; x++) {
-                size_t at = (size_t) x * SEGMENT_TILE_WIDTH;
-                size_t size = min(SEGMENT_TILE_WIDTH, width - (uint32_t) at) * sizeof(uint32_t);
-                if (equal || memcmp(now + at, before + at + motion->shift.dx, size) == 0)
-                        match[x] |= bit;
+        if (motion->shift.dx == 0) {
+                match_hashes(motion, first, end, y, before_y, bit, match);
+                return;
         }
+        if (first < whole) {
+                size_t at = (size_t) first * SEGMENT_TILE_WIDTH;
+                motion->loops->match(now + at, before + at, min(end, whole) - first, bit, match + first);
+        }
+        size_t at = (size_t) whole * SEGMENT_TILE_WIDTH;
+        if (end > whole && memcmp(now + at, before + at, (width - at) * sizeof(uint32_t)) == 0)
+                match[whole] |= bit;
 }
 
 /* Tiles that are wholly inside the picture under the displacement: from *ret_first to below what it returns.

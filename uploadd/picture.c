@@ -26,24 +26,31 @@ int picture_init(Picture *picture, uint32_t width, uint32_t height) {
         if (huge)
                 (void) madvise(pixels, size, MADV_HUGEPAGE);
         memset(pixels, 0, size);
-        *picture = (Picture){ width, height, across, down, stride, pixels };
+        RowHash *hashes = calloc((size_t) across * down * SEGMENT_TILE_HEIGHT, sizeof(*hashes));
+        if (!hashes) {
+                free(pixels);
+                return -ENOMEM;
+        }
+        *picture = (Picture){ width, height, across, down, stride, pixels, hashes };
         return 0;
 }
 
 void picture_done(Picture *picture) {
         free(picture->pixels);
+        free(picture->hashes);
         *picture = (Picture){};
 }
 
 /* One band of tiles on its way from the plane into the picture. */
 typedef struct Band {
         Picture *now;
-        const Picture *before;
+        const RowHashKey *key;
         const PicturePlane *plane;
         const PixelLoops *loops;
         const uint32_t *rows[SEGMENT_TILE_HEIGHT]; /* what is to be seen: width pixels each */
         uint32_t n_rows;                           /* of them inside the picture */
         uint32_t *staging;                         /* for rows that cannot be read in place */
+        bool one_pass;                             /* rows are read once, and staged then */
 } Band;
 
 static void stage_row(const Band *band, uint32_t y, uint32_t *row) {
@@ -78,7 +85,7 @@ static bool in_place(const Band *band) {
         return is_whole(band) && !band->plane->write_combined;
 }
 
-/* Without staging what is as before. */
+/* Hashed while it is read, on its way into the staging or the picture. */
 static bool in_one_pass(const Band *band) {
         const PicturePlane *plane = band->plane;
         return is_whole(band) && plane->write_combined &&
@@ -90,148 +97,143 @@ static uint32_t rows_of_band(const Band *band, uint32_t top) {
         return left < SEGMENT_TILE_HEIGHT ? left : SEGMENT_TILE_HEIGHT;
 }
 
+static uint32_t *staged(const Band *band, uint32_t i) {
+        return band->staging + i * band->now->stride;
+}
+
 static void find_rows(Band *band, uint32_t top) {
         band->n_rows = rows_of_band(band, top);
+        band->one_pass = in_one_pass(band);
         if (band->plane->compose)
                 band->plane->compose(band->plane->composition, top, band->n_rows, band->staging,
                                      band->now->stride);
         for (uint32_t i = 0; i < band->n_rows; i++) {
-                if (in_place(band)) {
+                if (in_place(band) || band->one_pass) {
                         band->rows[i] = (const void *) (band->plane->pixels +
                                                         (top + i) * band->plane->pitch);
                         continue;
                 }
-                uint32_t *row = band->staging + i * band->now->stride;
+                uint32_t *row = staged(band, i);
                 if (!band->plane->compose)
                         stage_row(band, top + i, row);
                 band->rows[i] = row;
         }
 }
 
-static void compare_band(const Band *band, uint32_t top, uint8_t *changed) {
-        uint32_t whole = band->now->width / SEGMENT_TILE_WIDTH, at = whole * SEGMENT_TILE_WIDTH;
+/* n whole tiles of row i from column x on. */
+static void take(const Band *band, uint32_t top, uint32_t i, uint32_t x, const uint32_t *from, uint32_t n,
+                 bool copy) {
+        RowHash *hashes = picture_hashes(band->now, top + i) + x / SEGMENT_TILE_WIDTH;
+        uint32_t *to = band->now->pixels + (top + i) * band->now->stride + x;
 
-        for (uint32_t i = 0; i < band->n_rows; i++) {
-                const uint32_t *before = band->before->pixels + (top + i) * band->before->stride;
-                band->loops->compare(band->rows[i], before, whole, changed);
-                for (uint32_t x = at; x < band->now->width; x++)
-                        changed[whole] |= ((band->rows[i][x] ^ before[x]) & PIXEL_MASK) != 0;
-        }
+        if (band->one_pass)
+                band->loops->load_hash(band->key, copy ? to : staged(band, i) + x, from, n, hashes);
+        else if (copy)
+                band->loops->copy_hash(band->key, to, from, n, hashes);
+        else
+                band->loops->hash(band->key, from, n, hashes);
 }
 
-/* Copies n tiles' width from column x, with what hangs over the edges. */
-static void copy_tiles(const Band *band, uint32_t top, uint32_t x, uint32_t n) {
-        Picture *now = band->now;
-        uint32_t end = x + n * SEGMENT_TILE_WIDTH, shown = end < now->width ? end : now->width;
-
-        for (uint32_t i = 0; i < SEGMENT_TILE_HEIGHT; i++) {
-                uint32_t *to = now->pixels + (top + i) * now->stride;
-                if (i >= band->n_rows) {
-                        memcpy(to + x, to + x - now->stride, (end - x) * sizeof(uint32_t));
-                        continue;
-                }
-                band->loops->copy(to + x, band->rows[i] + x, shown - x);
-                for (uint32_t over = shown; over < end; over++)
-                        to[over] = to[shown - 1];
-        }
-}
-
-/* What has not changed but is not in now. */
-static void copy_stale(const Band *band, uint32_t tile) {
-        uint32_t *to = picture_tile(band->now, tile);
-        const uint32_t *from = picture_tile(band->before, tile);
-
-        for (uint32_t i = 0; i < SEGMENT_TILE_HEIGHT; i++)
-                memcpy(to + i * band->now->stride, from + i * band->now->stride,
-                       SEGMENT_TILE_WIDTH * sizeof(uint32_t));
-}
-
-/* Where rows of a tile differ, they are in now already: the others are added. */
-static void complete_tile(const Band *band, uint32_t tile, uint8_t differs) {
-        size_t stride = band->now->stride, size = SEGMENT_TILE_WIDTH * sizeof(uint32_t);
-        uint32_t *to = picture_tile(band->now, tile);
-        const uint32_t *from = picture_tile(band->before, tile);
-
-        for (uint32_t i = 0; i < SEGMENT_TILE_HEIGHT; i++)
-                if (i >= band->n_rows)
-                        memcpy(to + i * stride, to + (band->n_rows - 1) * stride, size);
-                else if (!(differs & 1U << i))
-                        memcpy(to + i * stride, from + i * stride, size);
-}
-
-/* One row up to the picture's right edge, and what hangs over it. */
-static void update_row(const Band *band, uint32_t y, uint8_t bit, uint8_t *differs) {
-        const uint32_t *from = (const void *) (band->plane->pixels + y * band->plane->pitch);
-        uint32_t width = band->now->width, whole = width / SEGMENT_TILE_WIDTH,
-                 at = whole * SEGMENT_TILE_WIDTH;
-        const uint32_t *before = band->before->pixels + y * band->before->stride;
-        uint32_t *now = band->now->pixels + y * band->now->stride;
+/* Hashes row i of the band in the tiles from first to below end, or copies and hashes it. */
+static void take_row(const Band *band, uint32_t top, uint32_t i, uint32_t first, uint32_t end, bool copy) {
+        const Picture *now = band->now;
+        uint32_t width = now->width, whole = width / SEGMENT_TILE_WIDTH, at = first * SEGMENT_TILE_WIDTH;
         _Alignas(PIXELS_ALIGNMENT) uint32_t edge[SEGMENT_TILE_WIDTH];
 
-        band->loops->update(from, before, now, whole, bit, differs);
-        if (at == width)
+        if (first < whole)
+                take(band, top, i, at, band->rows[i] + at, (end < whole ? end : whole) - first, copy);
+        if (end <= whole)
                 return;
-        band->loops->load(edge, from + at, (width - at) * sizeof(uint32_t));
-        for (uint32_t i = width - at; i < SEGMENT_TILE_WIDTH; i++)
-                edge[i] = edge[width - at - 1];
-        band->loops->update(edge, before + at, now + at, 1, bit, differs + whole);
+        at = whole * SEGMENT_TILE_WIDTH;
+        band->loops->load(edge, band->rows[i] + at, (width - at) * sizeof(uint32_t));
+        for (uint32_t x = width - at; x < SEGMENT_TILE_WIDTH; x++)
+                edge[x] = edge[x - 1];
+        take(band, top, i, at, edge, 1, copy);
 }
 
-static uint32_t update_band_in_one_pass(Band *band, uint32_t y, const uint8_t *stale, uint8_t *changed) {
-        uint32_t across = band->now->tiles_across, top = y * SEGMENT_TILE_HEIGHT, n = 0;
-        uint8_t differs[SEGMENT_SIDE_MAX / SEGMENT_TILE_WIDTH];
+/* What hangs over the lower edge. */
+static void repeat_last_row(const Band *band, uint32_t top, uint32_t first, uint32_t end, bool copy) {
+        const Picture *now = band->now;
 
-        memset(differs, 0, across);
-        band->n_rows = rows_of_band(band, top);
+        for (uint32_t y = top + band->n_rows; y < top + SEGMENT_TILE_HEIGHT; y++) {
+                memcpy(picture_hashes(now, y) + first, picture_hashes(now, y - 1) + first,
+                       (end - first) * sizeof(RowHash));
+                uint32_t *to = now->pixels + y * now->stride + first * SEGMENT_TILE_WIDTH;
+                if (copy)
+                        memcpy(to, to - now->stride, (end - first) * SEGMENT_TILE_WIDTH * sizeof(uint32_t));
+        }
+}
+
+static void take_tiles(const Band *band, uint32_t top, uint32_t first, uint32_t end, bool copy) {
         for (uint32_t i = 0; i < band->n_rows; i++)
-                update_row(band, top + i, (uint8_t) (1U << i), differs);
-        for (uint32_t x = 0; x < across; x++) {
-                if (differs[x])
-                        complete_tile(band, y * across + x, differs[x]);
-                else if (stale[x])
-                        copy_stale(band, y * across + x);
-                changed[x] = differs[x] != 0;
-                n += changed[x];
-        }
-        return n;
+                take_row(band, top, i, first, end, copy);
+        repeat_last_row(band, top, first, end, copy);
 }
 
-static uint32_t update_band(Band *band, uint32_t y, const uint8_t *stale, uint8_t *changed) {
-        uint32_t across = band->now->tiles_across, top = y * SEGMENT_TILE_HEIGHT, n = 0;
+/* The tiles are taken in runs that are all stale or all not, each row from left to right. */
+static void take_band(const Band *band, uint32_t top, const uint8_t *stale) {
+        uint32_t across = band->now->tiles_across, end;
+
+        for (uint32_t i = 0; i < band->n_rows; i++)
+                for (uint32_t x = 0; x < across; x = end) {
+                        for (end = x + 1; end < across && stale[end] == stale[x];)
+                                end++;
+                        take_row(band, top, i, x, end, stale[x]);
+                }
+        for (uint32_t x = 0; x < across; x++)
+                repeat_last_row(band, top, x, x + 1, stale[x]);
+}
+
+static void compare_band(const Picture *a, const Picture *b, uint32_t top, uint8_t *differs) {
+        memset(differs, 0, a->tiles_across);
+        for (uint32_t y = top; y < top + SEGMENT_TILE_HEIGHT; y++) {
+                const RowHash *of_a = picture_hashes(a, y), *of_b = picture_hashes(b, y);
+                for (uint32_t x = 0; x < a->tiles_across; x++)
+                        differs[x] |= !row_hash_equal(&of_a[x], &of_b[x]);
+        }
+}
+
+/* stale becomes what has changed. A tile that is stale is copied at once, as it is likely to change again;
+ * another one when it is known to differ. */
+static void update_band(Band *band, const Picture *before, uint32_t top, uint8_t *stale) {
+        uint32_t across = band->now->tiles_across;
         uint8_t differs[SEGMENT_SIDE_MAX / SEGMENT_TILE_WIDTH];
 
-        if (stale && in_one_pass(band))
-                return update_band_in_one_pass(band, y, stale, changed);
-        find_rows(band, top);
-        memset(differs, stale ? 0 : 1, across);
-        if (stale)
-                compare_band(band, top, differs);
-        for (uint32_t x = 0; x < across; x++)
-                if (stale && stale[x] && !differs[x])
-                        copy_stale(band, y * across + x);
-        for (uint32_t x = 0; x < across;) {
-                uint32_t from = x;
-                while (x < across && differs[x])
-                        x++;
-                if (x > from)
-                        copy_tiles(band, top, from * SEGMENT_TILE_WIDTH, x - from);
-                n += x - from;
-                x += x == from;
+        take_band(band, top, stale);
+        compare_band(band->now, before, top, differs);
+        for (uint32_t i = 0; band->one_pass && i < band->n_rows; i++)
+                band->rows[i] = staged(band, i);
+        band->one_pass = false;
+        for (uint32_t x = 0, end; x < across; x = end) {
+                for (end = x; end < across && differs[end] && !stale[end];)
+                        end++;
+                if (end > x)
+                        take_tiles(band, top, x, end, true);
+                else
+                        end++;
         }
-        memcpy(changed, differs, across);
-        return n;
+        memcpy(stale, differs, across);
 }
 
-uint32_t picture_update(Picture *now, const Picture *before, const PicturePlane *plane, const uint8_t *stale,
-                        uint8_t *changed, uint32_t *staging) {
-        Band band = {
-                .now = now, .before = before, .plane = plane, .staging = staging, .loops = pixel_loops()
-        };
-        uint32_t n = 0;
+uint32_t picture_update(Picture *now, const Picture *before, const RowHashKey *key,
+                        const PicturePlane *plane, const uint8_t *stale, uint8_t *changed,
+                        uint32_t *staging) {
+        Band band = { .now = now, .key = key, .plane = plane, .staging = staging, .loops = pixel_loops() };
+        uint32_t across = now->tiles_across, n = 0;
 
-        for (uint32_t y = 0; y < now->tiles_down; y++) {
-                size_t first = (size_t) y * now->tiles_across;
-                n += update_band(&band, y, stale ? stale + first : NULL, changed + first);
+        if (!stale)
+                memset(changed, 1, (size_t) across * now->tiles_down);
+        else if (stale != changed)
+                memcpy(changed, stale, (size_t) across * now->tiles_down);
+        for (uint32_t y = 0; y < now->tiles_down; y++, changed += across) {
+                uint32_t top = y * SEGMENT_TILE_HEIGHT;
+                find_rows(&band, top);
+                if (stale)
+                        update_band(&band, before, top, changed);
+                else
+                        take_tiles(&band, top, 0, across, true);
+                for (uint32_t x = 0; x < across; x++)
+                        n += changed[x];
         }
         return n;
 }

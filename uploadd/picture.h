@@ -4,7 +4,7 @@
 /* The private copy of what an output shows. All that follows works on it: a live framebuffer changes while
  * it is read. */
 
-#include "segment.h"
+#include "row-hash.h"
 
 /* Of whole tiles: what is right of width and below height repeats the last column and row, which costs the
  * fewest bits. */
@@ -13,6 +13,7 @@ typedef struct Picture {
         uint32_t tiles_across, tiles_down;
         size_t stride;    /* pixels from row to row */
         uint32_t *pixels; /* 0x00RRGGBB, that is B, G, R, 0 in memory */
+        RowHash *hashes;  /* of each tile's part of a row, by rows; set by picture_update() */
 } Picture;
 
 /* A black picture. -EINVAL: out of the segment's bounds; -ENOMEM. */
@@ -23,6 +24,11 @@ static inline uint32_t *picture_tile(const Picture *picture, uint32_t tile) {
         return picture->pixels +
                (size_t) (tile / picture->tiles_across) * SEGMENT_TILE_HEIGHT * picture->stride +
                (size_t) (tile % picture->tiles_across) * SEGMENT_TILE_WIDTH;
+}
+
+/* The hashes of row y, one for each tile across. */
+static inline RowHash *picture_hashes(const Picture *picture, uint32_t y) {
+        return picture->hashes + (size_t) y * picture->tiles_across;
 }
 
 /* What of a framebuffer is to be seen where. The rectangles are inside their memory and picture:
@@ -42,11 +48,13 @@ typedef struct PicturePlane {
 } PicturePlane;
 
 /* Compares what the plane shows, black around it, with the picture before, and makes now of it: every tile
- * that differs is copied once. Goes by bands of tiles, in the order of memory; a frame that has not changed
- * costs two reads.
+ * that differs is copied once. Goes by bands of tiles, in the order of memory. The picture before is not
+ * read but for its hashes, so a frame that has not changed costs one read.
  *
- * stale: a byte for each tile, 1 where now does not hold what before holds; NULL: everywhere, and everything
- * counts as changed. changed: likewise, 1 where the new now differs from before; it may be the same array.
- * staging: room for a band, SEGMENT_TILE_HEIGHT rows of now->stride. Returns the number of tiles changed. */
-uint32_t picture_update(Picture *now, const Picture *before, const PicturePlane *plane, const uint8_t *stale,
-                        uint8_t *changed, uint32_t *staging);
+ * key: of the hashes of both. stale: a byte for each tile, 1 where now does not hold what before holds;
+ * NULL: everywhere, and everything counts as changed. changed: likewise, 1 where the new now differs from
+ * before; it may be the same array. staging: room for a band, SEGMENT_TILE_HEIGHT rows of now->stride.
+ * Returns the number of tiles changed. */
+uint32_t picture_update(Picture *now, const Picture *before, const RowHashKey *key,
+                        const PicturePlane *plane, const uint8_t *stale, uint8_t *changed,
+                        uint32_t *staging);

@@ -7,14 +7,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "row-hash.h"
+
 #define PIXEL_MASK 0x00ffffffU /* the unused byte may hold anything, also something else each time */
 
 #define PIXELS_ALIGNMENT 32U
 
 typedef struct PixelLoops {
-        /* Compares rows of n tiles' width, but for the unused byte; sets changed[i] where tile i differs,
-         * and leaves alone where it is set already. */
-        void (*compare)(const uint32_t *a, const uint32_t *b, size_t n, uint8_t *changed);
+        /* Hashes n tiles' width of a row. */
+        void (*hash)(const RowHashKey *key, const uint32_t *from, size_t n, RowHash *ret);
+        /* The same of what it copies, with the unused byte zero: each pixel is read once, so that the hash
+         * is that of the copy also while the source changes. */
+        void (*copy_hash)(const RowHashKey *key, uint32_t *to, const uint32_t *from, size_t n, RowHash *ret);
+        /* The same from write-combined memory: see load. from is aligned to PIXELS_ALIGNMENT. */
+        void (*load_hash)(const RowHashKey *key, uint32_t *to, const uint32_t *from, size_t n, RowHash *ret);
+        /* Compares n tiles' width of two rows, and sets bit in equal[i] where tile i is the same. */
+        void (*match)(const uint32_t *a, const uint32_t *b, size_t n, uint8_t bit, uint8_t *equal);
         /* Copies n pixels, with the unused byte zero. */
         void (*copy)(uint32_t *to, const uint32_t *from, size_t n);
         /* Likewise from R, G, B, X. */
@@ -22,11 +30,6 @@ typedef struct PixelLoops {
         /* Copies bytes from write-combined memory: MOVNTDQA reads a whole line at once where an ordinary
          * load reads uncached (Intel SDM vol. 1, 12.10.3). */
         void (*load)(void *to, const void *from, size_t size);
-        /* Reads n tiles' width of a row of such memory, once: where it differs from before, but for the
-         * unused byte, it is copied to now with that byte zero, and bit is set in differs[i]. from is
-         * aligned to PIXELS_ALIGNMENT. */
-        void (*update)(const uint32_t *from, const uint32_t *before, uint32_t *now, size_t n, uint8_t bit,
-                       uint8_t *differs);
 } PixelLoops;
 
 /* The best ones for this processor. */

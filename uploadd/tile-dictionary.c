@@ -20,7 +20,6 @@ typedef struct Entry {
  * next one is out of the window. */
 struct TileDictionary {
         uint8_t secret[TILE_HASH_SECRET_SIZE];
-        TileHashFunction hash;
         uint32_t next;
         uint32_t reserve; /* tiles that may still be added in this frame */
         uint32_t buckets[BUCKETS];
@@ -35,7 +34,6 @@ int tile_dictionary_new(TileDictionary **ret) {
         /* At most 256 bytes come whole or not at all, getrandom(2). */
         if (getrandom(dictionary->secret, sizeof(dictionary->secret), 0) != sizeof(dictionary->secret))
                 return -errno;
-        dictionary->hash = tile_hash_function();
         tile_dictionary_clear(dictionary);
         *ret = TAKE_PTR(dictionary);
         return 0;
@@ -56,7 +54,7 @@ void tile_dictionary_begin(TileDictionary *dictionary, uint32_t n) {
 }
 
 TileHash tile_dictionary_hash(const TileDictionary *dictionary, const Picture *picture, uint32_t tile) {
-        return dictionary->hash(picture_tile(picture, tile), picture->stride, dictionary->secret);
+        return tile_hash(picture, tile, dictionary->secret);
 }
 
 static bool in_window(const TileDictionary *dictionary, uint32_t number) {

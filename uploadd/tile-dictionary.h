@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Which of a segment's tiles have been sent already, by the hash of their pixels. The numbers are the
+/* Which of a segment's tiles have been sent already, by a hash. The numbers are the
  * format's: NEW tiles counted from the segment's start. Old ones are forgotten, as a reader may forget them.
  *
  * XXH3 is no cryptographic hash: somebody who knew its secret could draw two tiles that collide and have the

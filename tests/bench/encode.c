@@ -22,7 +22,6 @@
 #include "rate.h"
 #include "reference.h"
 #include "segment-writer.h"
-#include "tile-hash.h"
 
 typedef struct Options {
         uint32_t width, height, fps, quality;
@@ -40,20 +39,14 @@ typedef struct Cost {
         uint64_t bytes, n_new, n_ref, n_moves;
 } Cost;
 
-/* --portable: the loops for any processor. The linker puts these in the place of what chooses. */
+/* --portable: the loops for any processor. The linker puts this in the place of what chooses. */
 static bool portable;
 
 const PixelLoops *__real_pixel_loops(void);
 const PixelLoops *__wrap_pixel_loops(void);
-TileHashFunction __real_tile_hash_function(void);
-TileHashFunction __wrap_tile_hash_function(void);
 
 const PixelLoops *__wrap_pixel_loops(void) {
         return portable ? pixel_loops_portable() : __real_pixel_loops();
-}
-
-TileHashFunction __wrap_tile_hash_function(void) {
-        return portable ? tile_hash_portable : __real_tile_hash_function();
 }
 
 static size_t allocated(void) {

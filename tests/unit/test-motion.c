@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "draw.h"
 #include "motion.h"
 
 typedef struct Scene {
@@ -74,11 +75,20 @@ static uint32_t count(const Scene *scene) {
         return n;
 }
 
+/* The hashes of pixels that were painted. */
+static void rehash(Picture *picture) {
+        const PicturePlane plane = { .pixels = (const uint8_t *) picture->pixels,
+                                     .pitch = picture->stride * 4,
+                                     .width = picture->width,
+                                     .height = picture->height };
+        draw(picture, &plane);
+}
+
 /* Finds moves, draws them as a reader does, pixel by pixel, and checks that just the tiles said to be
  * changed still differ, and that everything is in bounds. Returns their number, and in *ret_before how many
  * it was. */
 static uint32_t search(Scene *scene, uint32_t *ret_before) {
-        const Picture *before = &scene->before, *now = &scene->now;
+        Picture *before = &scene->before, *now = &scene->now;
         uint32_t n_tiles = now->tiles_across * now->tiles_down;
         uint64_t moved = 0;
         Picture drawn;
@@ -86,6 +96,8 @@ static uint32_t search(Scene *scene, uint32_t *ret_before) {
         for (uint32_t i = 0; i < n_tiles; i++)
                 scene->changed[i] = tile_differs(before, now, i);
         *ret_before = count(scene);
+        rehash(before);
+        rehash(now);
         scene->n_moves = motion_find(scene->motion, before, now, scene->changed, scene->moves);
         assert_true(scene->n_moves <= SEGMENT_MOVES_MAX);
 
