@@ -12,7 +12,8 @@
 #include "tile-jpeg.h"
 
 #define COARSE_DIVISOR 3U  /* of the quality */
-#define MANY_MIN       64U /* tiles of a frame that may be a film's; … */
+#define UNKNOWN_MAX    8U  /* tiles among those changed; with fewer, nothing can only have moved */
+#define MANY_MIN       64U /* tiles of a frame that may be a film's, or a window's; … */
 #define VAIN_MAX       3U  /* … after as many frames of which next to none was known, … */
 #define PROBE_STEP     16U /* … one of so many tiles is looked up first */
 
@@ -311,6 +312,19 @@ static Sorted sort_tiles(Encoder *encoder, EncoderOutput *o, EncodedFrame *frame
         return sorted;
 }
 
+/* Whether nearly all that has changed was there before, as when a window comes back: no move says it
+ * shorter. */
+static bool is_known(const EncoderOutput *o) {
+        uint32_t n_tiles = o->now.tiles_across * o->now.tiles_down, n_unknown = 0, number;
+
+        for (uint32_t tile = 0; tile < n_tiles && n_unknown < UNKNOWN_MAX; tile++)
+                if (o->changed[tile] &&
+                    !tile_dictionary_find(o->dictionary, tile_dictionary_hash(o->dictionary, &o->now, tile),
+                                          &number))
+                        n_unknown++;
+        return n_unknown < UNKNOWN_MAX;
+}
+
 /* Finds what only moved, and so what is left to send as tiles. */
 static int encode_moves(Encoder *encoder, EncoderOutput *o, bool key, EncodedFrame *frame) {
         size_t n_tiles = (size_t) o->now.tiles_across * o->now.tiles_down;
@@ -321,7 +335,8 @@ static int encode_moves(Encoder *encoder, EncoderOutput *o, bool key, EncodedFra
                 return 0;
         }
         memcpy(o->left, o->changed, n_tiles);
-        frame->n_moves = motion_find(o->motion, &o->before, &o->now, o->left, encoder->moves);
+        if (o->n_changed < MANY_MIN || !is_known(o))
+                frame->n_moves = motion_find(o->motion, &o->before, &o->now, o->left, encoder->moves);
         refine_begin(o->refine, encoder->moves, frame->n_moves, o->changed, o->left);
         if (frame->n_moves == 0)
                 return 0;

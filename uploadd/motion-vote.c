@@ -198,12 +198,13 @@ static uint32_t hash_windows(const uint32_t *row, uint32_t n, uint32_t *ret) {
         }
 }
 
-/* The same of one place; false if it is of one colour, and there must be many such. */
-static bool hash_window(const uint32_t *row, uint32_t *ret) {
+/* The same of one place; false if it is of one colour, and there must be many such. powers: BASE's, from its
+ * 31st to its 0th, so that no product waits for the one before. */
+static bool hash_window(const uint32_t *row, const uint32_t *powers, uint32_t *ret) {
         uint32_t hash = 0, differs = 0;
 
         for (uint32_t i = 0; i < WINDOW; i++) {
-                hash = hash * BASE + row[i];
+                hash += row[i] * powers[i];
                 differs |= row[i] ^ row[0];
         }
         *ret = mix(hash);
@@ -246,7 +247,11 @@ uint32_t motion_vote_horizontal(MotionVote *vote, const Picture *before, const P
 static void add_anchors(MotionVote *vote, const Picture *before, const uint8_t *changed,
                         uint32_t n_changed) {
         uint32_t step = n_changed * SEGMENT_TILE_HEIGHT / ANCHORS_MAX + 1, n = 0, hash;
+        uint32_t powers[WINDOW];
 
+        powers[WINDOW - 1] = 1;
+        for (uint32_t i = WINDOW - 1; i > 0; i--)
+                powers[i - 1] = powers[i] * BASE;
         n = n_changed * SEGMENT_TILE_HEIGHT / step;
         table_clear(vote, n < ANCHORS_MAX ? n : ANCHORS_MAX);
         n = 0;
@@ -256,7 +261,7 @@ static void add_anchors(MotionVote *vote, const Picture *before, const uint8_t *
                 uint32_t x = tile % before->tiles_across * SEGMENT_TILE_WIDTH + WINDOW / 2,
                          y = tile / before->tiles_across * SEGMENT_TILE_HEIGHT;
                 for (uint32_t row = y; row < y + SEGMENT_TILE_HEIGHT && n < ANCHORS_MAX; row++)
-                        if (hash_window(before->pixels + row * before->stride + x, &hash)) {
+                        if (hash_window(before->pixels + row * before->stride + x, powers, &hash)) {
                                 table_add(vote, hash,
                                           row * before->tiles_across + tile % before->tiles_across);
                                 n++;

@@ -8,14 +8,24 @@
 #include "pixels.h"
 
 #define CHANGED_MIN 8U  /* tiles; fewer are cheaper sent than searched for */
-#define MANY_MIN    64U /* for them it is worth looking everywhere; … */
-#define VAIN_MAX    3U  /* … not each time if nothing was found so often, as in a film */
-#define VAIN_STEP   4U
-#define MATCHES_MIN 4U /* changed tiles that a displacement must have to do with */
-#define ROWS_MIN    4U /* of a rectangle */
-#define PROBES      200U
-#define ROUNDS      3U /* of merging what the rectangles before left over */
-#define SIDE_TILES  (SEGMENT_SIDE_MAX / SEGMENT_TILE_WIDTH)
+#define MANY_MIN    64U /* for them it is worth looking everywhere */
+#define FEW_DIVISOR 8U  /* what a scrolled window leaves over, of all that has changed */
+#define VAIN_MAX    3U  /* a search that found nothing so often … */
+#define VAIN_STEP   4U  /* … is made every so many times */
+#define MATCHES_MIN 4U  /* changed tiles that a displacement must have to do with */
+#define SHARE_MIN                                                                                           \
+        5U /* per cent of the changed tiles that must match for a displacement to be compared; …          \
+            */
+#define SHARE_LAST 50U /* … for the last one to be taken without a vote */
+#define ROWS_MIN   4U  /* of a rectangle */
+#define PROBES     200U
+#define ROUNDS     3U /* of merging what the rectangles before left over */
+#define SIDE_TILES (SEGMENT_SIDE_MAX / SEGMENT_TILE_WIDTH)
+
+/* How often a search was made since it found something, and the changed tiles when it was made last. */
+typedef struct Vain {
+        uint32_t n, area;
+} Vain;
 
 /* Matching rows from top to below end, in one column of tiles. */
 typedef struct Interval {
@@ -30,10 +40,9 @@ struct Motion {
         uint8_t *saved;          /* changed, to go back to */
         Interval *column, *next; /* of one column of tiles each */
         uint32_t n_moves;
-        uint32_t vain;  /* frames with many changes since a search everywhere found something */
-        uint32_t still; /* likewise since any search did, … */
-        uint32_t area;  /* … and the changed tiles of the last one that was searched */
-        uint64_t moved; /* pixels, of all moves */
+        Vain all, everywhere, sideways;
+        MotionShift last; /* the first displacement that had moves in the last frame that had some */
+        uint64_t moved;   /* pixels, of all moves */
         SegmentMove *moves;
         MotionShift shift; /* the displacement at hand */
         const Picture *before, *now;
@@ -315,17 +324,32 @@ static bool add_move(Motion *motion, uint32_t first, uint32_t end, Interval rows
         return true;
 }
 
+/* In which columns of tiles a changed one matches: the others have no intervals. */
+static void find_columns(const Motion *motion, uint8_t *ret) {
+        const Picture *now = motion->now;
+        const uint8_t *match = motion->match, *changed = motion->changed;
+
+        memset(ret, 0, now->tiles_across);
+        for (uint32_t y = 0; y < now->tiles_down; y++)
+                for (uint32_t x = 0; x < now->tiles_across; x++)
+                        ret[x] |= changed[y * now->tiles_across + x] ? match[y * now->tiles_across + x] : 0;
+}
+
 /* Makes one round of rectangles from what still matches; returns whether any was made. */
 static bool merge(Motion *motion) {
         const Picture *now = motion->now;
+        uint8_t columns[SIDE_TILES];
         bool made = false;
 
+        find_columns(motion, columns);
         for (uint32_t x = 0; x < now->tiles_across; x++) {
+                if (!columns[x])
+                        continue;
                 uint32_t n = find_intervals(motion, x, motion->column);
                 for (uint32_t i = 0; i < n && motion->n_moves < SEGMENT_MOVES_MAX; i++) {
                         Interval rows = motion->column[i];
                         uint32_t end = x + 1;
-                        for (; end < now->tiles_across; end++) {
+                        for (; end < now->tiles_across && columns[end]; end++) {
                                 uint32_t n_next = find_intervals(motion, end, motion->next);
                                 const Interval *more = similar(motion->next, n_next, rows);
                                 if (!more)
@@ -399,7 +423,7 @@ static uint32_t count_changed(const Motion *motion) {
 
 /* Whether it is worth comparing everything: a few of the changed tiles say so. Votes are wrong about video
  * and about windows that come and go. */
-static bool probe(const Motion *motion, uint32_t n_changed) {
+static bool probe(const Motion *motion, uint32_t n_changed, uint32_t percent) {
         const Picture *now = motion->now;
         uint32_t step = n_changed / PROBES + 1, n = 0, n_probed = 0, n_match = 0, first;
         uint32_t end = inside_tiles(motion, &first);
@@ -418,24 +442,27 @@ static bool probe(const Motion *motion, uint32_t n_changed) {
                         match_row(motion, x, x + 1, (uint32_t) row, 1, match);
                         n_match += match[x];
                 }
-        return n_match * 20 >= n_probed;
+        return n_match * 100 >= n_probed * percent;
 }
 
 /* Takes what the moves of one displacement explain, unless they are as many as that. */
-static void try_shift(Motion *motion) {
+static void try_shift(Motion *motion, uint32_t percent) {
         uint32_t n_tiles = motion->now->tiles_across * motion->now->tiles_down, n_moves = motion->n_moves;
         uint32_t n_changed = count_changed(motion);
         uint64_t moved = motion->moved;
 
-        if (n_changed < MATCHES_MIN || !probe(motion, n_changed) || match_all(motion) < MATCHES_MIN)
+        if (n_changed < MATCHES_MIN || !probe(motion, n_changed, percent) || match_all(motion) < MATCHES_MIN)
                 return;
         for (uint32_t round = 0; round < ROUNDS && merge(motion); round++)
                 ;
         if (motion->n_moves == n_moves)
                 return;
         memcpy(motion->saved, motion->changed, n_tiles);
-        if (explain(motion) >= motion->n_moves - n_moves)
+        if (explain(motion) >= motion->n_moves - n_moves) {
+                if (n_moves == 0)
+                        motion->last = motion->shift;
                 return;
+        }
         memcpy(motion->changed, motion->saved, n_tiles);
         motion->n_moves = n_moves;
         motion->moved = moved;
@@ -445,49 +472,49 @@ static void try_shift(Motion *motion) {
 static void try_shifts(Motion *motion, const MotionShift *shifts, uint32_t n_shifts) {
         for (uint32_t i = 0; i < n_shifts && motion->n_moves < SEGMENT_MOVES_MAX; i++) {
                 motion->shift = shifts[i];
-                try_shift(motion);
+                try_shift(motion, SHARE_MIN);
         }
-}
-
-static void search_everywhere(Motion *motion) {
-        MotionShift shifts[MOTION_SHIFTS_MAX];
-        uint32_t n, n_moves = motion->n_moves;
-
-        if (motion->vain++ >= VAIN_MAX && motion->vain % VAIN_STEP != 0)
-                return;
-        n = motion_vote_anywhere(motion->vote, motion->before, motion->now, motion->changed, shifts);
-        try_shifts(motion, shifts, n);
-        if (motion->n_moves > n_moves)
-                motion->vain = 0;
 }
 
 /* Films change the same area again and again, and nothing moves there that could be found. When more changes
  * than that, it is looked at anew. */
-static bool is_film(Motion *motion, uint32_t n_changed) {
-        if (n_changed < MANY_MIN)
-                return false;
-        if (motion->still++ >= VAIN_MAX && motion->still % VAIN_STEP != 0 &&
-            n_changed <= motion->area + motion->area / 4)
+static bool in_vain(Vain *vain, uint32_t n_changed) {
+        if (vain->n++ >= VAIN_MAX && vain->n % VAIN_STEP != 0 && n_changed <= vain->area + vain->area / 4)
                 return true;
-        motion->area = n_changed;
+        vain->area = n_changed;
         return false;
 }
 
-static void search(Motion *motion) {
-        MotionShift shifts[MOTION_SHIFTS_MAX];
-        uint32_t n;
+typedef uint32_t (*Vote)(MotionVote *vote, const Picture *before, const Picture *now, const uint8_t *changed,
+                         MotionShift *ret);
 
-        n = motion_vote_vertical(motion->vote, motion->before, motion->now, motion->changed, shifts);
-        try_shifts(motion, shifts, n);
+static void vote_and_try(Motion *motion, Vote vote, Vain *vain) {
+        MotionShift shifts[MOTION_SHIFTS_MAX];
+        uint32_t n_moves = motion->n_moves;
+
+        if (vain && in_vain(vain, count_changed(motion)))
+                return;
+        try_shifts(motion, shifts, vote(motion->vote, motion->before, motion->now, motion->changed, shifts));
+        if (vain && motion->n_moves > n_moves)
+                vain->n = 0;
+}
+
+static void search(Motion *motion, uint32_t n_changed) {
+        /* Who scrolls goes on scrolling. */
+        motion->shift = motion->last;
+        if (motion->last.dx != 0 || motion->last.dy != 0)
+                try_shift(motion, SHARE_LAST);
+        if (count_changed(motion) * FEW_DIVISOR <= n_changed)
+                return;
+        vote_and_try(motion, motion_vote_vertical, NULL);
         if (count_changed(motion) < CHANGED_MIN)
                 return;
         if (count_changed(motion) >= MANY_MIN)
-                search_everywhere(motion);
+                vote_and_try(motion, motion_vote_anywhere, &motion->everywhere);
         if (count_changed(motion) < CHANGED_MIN)
                 return;
         /* Narrow things are found only so. */
-        n = motion_vote_horizontal(motion->vote, motion->before, motion->now, motion->changed, shifts);
-        try_shifts(motion, shifts, n);
+        vote_and_try(motion, motion_vote_horizontal, &motion->sideways);
 }
 
 uint32_t motion_find(Motion *motion, const Picture *before, const Picture *now, uint8_t *changed,
@@ -499,11 +526,11 @@ uint32_t motion_find(Motion *motion, const Picture *before, const Picture *now, 
         motion->n_moves = 0;
         motion->moved = 0;
         uint32_t n_changed = count_changed(motion);
-        if (n_changed < CHANGED_MIN || is_film(motion, n_changed))
+        if (n_changed < CHANGED_MIN || (n_changed >= MANY_MIN && in_vain(&motion->all, n_changed)))
                 return 0;
         mark_moves(motion);
-        search(motion);
+        search(motion, n_changed);
         if (motion->n_moves > 0)
-                motion->still = 0;
+                motion->all.n = 0;
         return motion->n_moves;
 }
