@@ -292,6 +292,41 @@ static void test_a_part_of_the_output(void **state) {
         picture_done(&picture);
 }
 
+/* Nothing is kept of a frame that no segment can hold, and the next is right against the one before. */
+static void test_larger_than_any_segment(void **state) {
+        const uint32_t width = 2560, height = 2560, n = width * height;
+        EncodedFrame encoded;
+        uint32_t row[64];
+        Screen screen;
+        bool key;
+        (void) state;
+
+        screen_init(&screen, width, height);
+        encoder_free(screen.encoder);
+        assert_return_code(encoder_new(&screen.encoder, 97), 0); /* two operations that fit each by itself */
+        memset(screen.pixels, 0x40, n * sizeof(uint32_t));
+        for (unsigned round = 0; round < 2; round++) {
+                screen_draw(&screen, false);
+                assert_true(screen_encode(&screen, round == 0) > 0);
+                for (uint32_t i = 0; i < n; i++)
+                        screen.pixels[i] = (uint32_t) rand();
+                screen_draw(&screen, false);
+                assert_int_equal(encoder_encode(screen.encoder, 0, round == 0, &key, &encoded), -EFBIG);
+                /* As before but for one tile. */
+                memset(screen.pixels, 0x40, n * sizeof(uint32_t));
+                for (uint32_t x = 0; x < 64; x++)
+                        row[x] = (uint32_t) rand();
+                memcpy(screen.pixels + 9 * width + 128, row, sizeof(row));
+        }
+        screen_draw(&screen, false);
+        assert_int_equal(screen_encode(&screen, false), 1);
+        memcpy(screen.pixels + 9 * width + 640, row, sizeof(row)); /* named by its number */
+        screen_draw(&screen, false);
+        assert_int_equal(screen_encode(&screen, false), 1);
+        assert_equals_reference(&screen);
+        screen_done(&screen);
+}
+
 /* A film's frames are not looked up, but a window that comes back behind it is found. */
 static void test_after_a_film(void **state) {
         const uint32_t n = 640 * 480;
@@ -327,6 +362,7 @@ int main(void) {
                 cmocka_unit_test(test_only_changed_tiles),
                 cmocka_unit_test(test_moves_and_repeats_are_exact),
                 cmocka_unit_test(test_coarse_and_refined),
+                cmocka_unit_test(test_larger_than_any_segment),
                 cmocka_unit_test(test_unused_byte_is_no_change),
                 cmocka_unit_test(test_other_order_of_colours),
                 cmocka_unit_test(test_new_size_is_a_keyframe),

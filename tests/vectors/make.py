@@ -120,7 +120,8 @@ def move(*rectangles):
 
 def tiles():
     """NEW and REF: runs over a row's end, tiles that hang over, more than eight of them; tiles like each other and one after the other,
-    named in the frame they are in and in later ones; other tables, and a keyframe from which the numbers begin again."""
+    named in the frame they are in and in later ones; other tables, which tiles from before keep out of, and a keyframe from which the numbers begin
+    again."""
     segment, display = Segment(), Display(150, 45, 1)
     segment.output(0, 150, 45, b"Virtual-1")
     segment.chunk("JTAB", tables(85))
@@ -129,6 +130,7 @@ def tiles():
     segment.frame(0, 200000, display.new([(3, 2), (7, 1)]), ref((0, 3 | SAME, 13)))
     segment.frame(0, 400000, ref((15, 3, 11), (9, 1, 0)))
     segment.chunk("JTAB", tables(60))
+    segment.frame(0, 500000, display.new([(2, 1)]), ref((5, 1, 11), (8, 1, 14)))
     display.noise(0, 40, 150, 5)
     segment.frame(0, 600000, display.new([(0, 17)]), ref((17, 1, 16)), flags=KEY)
     segment.frame(0, 800000, display.new([(17, 1)]), ref((0, 1, 17)))
