@@ -175,6 +175,7 @@ FILLS = (
     (52, None, f"INSERT INTO company (id, name) VALUES ('{EMPTY}', 'Gamma');"
                f"INSERT INTO audit_head VALUES ('{EMPTY}', 3, sha256('h')); INSERT INTO audit_detached VALUES ('{EMPTY}', 3, sha256('h'));"),
     (63, None, f"INSERT INTO diagnostic VALUES ('{A}', '{DEVICE_A}', now(), '{{}}');"),
+    (80, None, f"INSERT INTO live_recording SELECT company_id, id, device_id, created_at, 1, NULL FROM recording WHERE finished_at IS NULL;"),
 )
 
 # What a later migration took away on purpose, having moved it: (table, column) and the first schema without it.

@@ -1,6 +1,7 @@
 """Recordings and their segments, as far as the database goes."""
 
 import concurrent.futures
+import hashlib
 import time
 import uuid
 
@@ -173,18 +174,51 @@ def test_different_offers_at_once_have_one_winner(device):
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 15
 
 
-def test_an_offer_waits_for_a_finish_under_way(device, sql):
-    recording = device.open()
+def while_uncommitted(sql, statement, then):
+    """What then() returns, called while a statement is done but not committed yet."""
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        finish = pool.submit(sql, "BEGIN; UPDATE streamsight.recording SET finished_at = now(), ended_at = now(), segments = 0, "
-                                  f"end_reason = 'x' WHERE id = '{recording}'; SELECT pg_sleep(1); COMMIT")
+        under_way = pool.submit(sql, f"BEGIN; {statement}; SELECT pg_sleep(1); COMMIT")
         for _ in range(100):
             if sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1":
                 break
             time.sleep(0.02)
-        offer = device.offer(recording, 0, b"zero")
-        finish.result()
+        answer = then()
+        under_way.result()
+    return answer
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_an_offer_waits_for_a_finish_under_way(device, sql, follows):
+    recording = device.open()
+    offer = while_uncommitted(sql, f"SELECT api.finish_recording('{device.token}', '{recording}', 0, now(), 'x')",
+                              lambda: device.offer(recording, 0, b"zero") if follows else device.offer(recording, 1, b"one", b"zero"))
     assert code_of(offer) == (409, "recording_finished")
+
+
+@pytest.mark.parametrize("previous, expected", [(b"zero", 201), (b"other", (409, "segment_chain_broken"))])
+def test_an_offer_waits_for_the_one_before_it(device, sql, previous, expected):
+    recording, digest = device.open(), hashlib.sha256(b"zero").hexdigest()
+    offer = while_uncommitted(sql, f"SELECT api.offer_signed_segment('{device.token}', '{recording}', 0, '\\x{digest}', NULL, '\\x{'00' * 16}', 4, "
+                                   f"now(), now(), 1, '{device.id}', public_key, 's') FROM streamsight.device WHERE id = '{device.id}'",
+                              lambda: device.offer(recording, 1, b"one", previous))
+    assert (offer.status_code if expected == 201 else code_of(offer)) == expected
+
+
+def test_offers_out_of_order(device):
+    """Whatever the order, each is taken if it agrees with both its neighbours."""
+    data = lambda n: f"segment {n}".encode()
+    for order in ((0, 1, 2, 3), (3, 2, 1, 0), (0, 3, 1, 2), (1, 0, 2, 3), (0, 2, 3, 1)):
+        recording = device.open()
+        for done, n in enumerate(order):
+            known = order[:done]
+            if n + 1 in known:
+                assert code_of(device.offer(recording, n, b"other", data(n - 1) if n else None)) == (409, "segment_chain_broken")
+            if n - 1 in known:
+                assert code_of(device.offer(recording, n, data(n), b"other")) == (409, "segment_chain_broken")
+            assert device.offer(recording, n, data(n), data(n - 1) if n else None).status_code == 201
+            assert device.offer(recording, n, data(n), data(n - 1) if n else None).status_code == 201
+            assert device.complete(recording, n, data(n)).status_code == 204
+        assert device.finish(recording, 4).status_code == 204
 
 
 def test_offers_and_finishes_at_once(device):

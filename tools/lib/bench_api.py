@@ -97,6 +97,8 @@ class Fleet:
             values(lambda d: f"(sha256('{d.token}'),'{d.company_id}','{d.id}',now() + interval '1 day')"))
         sql("INSERT INTO streamsight.recording (company_id, id, device_id, hostname, reason, outputs, started_at) VALUES " +
             values(lambda d: f"('{d.company_id}','{d.current}','{d.id}','{d.hostname}','policy','[]',now())"))
+        sql("INSERT INTO streamsight.live_recording (company_id, id, device_id, created_at) SELECT company_id, id, device_id, created_at "
+            "FROM streamsight.recording WHERE finished_at IS NULL")
 
     def requests(self, count):
         """So many announcements as they go over the wire, each device's in order."""
