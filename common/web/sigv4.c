@@ -2,9 +2,11 @@
 
 #include "sigv4.h"
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <pthread.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -14,34 +16,101 @@
 #define DIGEST_SIZE 32U
 #define SECRET_MAX  256U
 
+DEFINE_CLEANUP(EVP_MAC_CTX *, EVP_MAC_CTX_freep, EVP_MAC_CTX_free)
+
+/* OpenSSL looks an algorithm up by its name each time that it is not given one which it has looked up
+ * before, and that takes longer than to hash what is hashed here. */
+static EVP_MD *sha256;
+static EVP_MAC *hmac;
+
+static void fetch(void) {
+        sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+        hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+}
+
+/* A text that is added to. Once there is no memory for it, nothing is. */
+typedef struct Text {
+        char *data;
+        size_t length, allocated;
+        bool failed;
+} Text;
+
+static void text_done(Text *text) {
+        free(text->data);
+}
+
+static void put_bytes(Text *text, const char *bytes, size_t n) {
+        if (text->failed)
+                return;
+        if (text->allocated - text->length <= n) {
+                size_t wanted = 2 * text->allocated + n + 512;
+                char *larger = realloc(text->data, wanted);
+                if (!larger) {
+                        text->failed = true;
+                        return;
+                }
+                text->data = larger;
+                text->allocated = wanted;
+        }
+        memcpy(text->data + text->length, bytes, n);
+        text->length += n;
+        text->data[text->length] = '\0';
+}
+
+static void put_char(Text *text, char c) {
+        put_bytes(text, &c, 1);
+}
+
+static void put_strings(Text *text, ...) {
+        va_list ap;
+
+        va_start(ap, text);
+        for (const char *s; (s = va_arg(ap, const char *));)
+                put_bytes(text, s, strlen(s));
+        va_end(ap);
+}
+
+/* Those given, up to a NULL. */
+#define put(...) put_strings(__VA_ARGS__, NULL)
+
+static int text_take(Text *text, char **ret) {
+        if (text->failed || !text->data)
+                return -ENOMEM;
+        *ret = TAKE_PTR(text->data);
+        return 0;
+}
+
 static bool is_unreserved(unsigned char c) {
         return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
                c == '.' || c == '_' || c == '~';
 }
 
 /* RFC 3986 percent-encoding, upper-case; S3's paths are encoded once and not normalised. */
-static void put_encoded(FILE *out, const char *text, bool keep_slashes) {
+static void put_encoded(Text *out, const char *text, bool keep_slashes) {
         static const char digits[] = "0123456789ABCDEF";
 
-        for (const unsigned char *p = (const unsigned char *) text; *p; p++)
-                if (is_unreserved(*p) || (keep_slashes && *p == '/'))
-                        putc_unlocked(*p, out);
-                else {
-                        putc_unlocked('%', out);
-                        putc_unlocked(digits[*p >> 4], out);
-                        putc_unlocked(digits[*p & 15], out);
+        for (const unsigned char *p = (const unsigned char *) text; *p;) {
+                size_t plain = 0;
+                while (is_unreserved(p[plain]) || (keep_slashes && p[plain] == '/'))
+                        plain++;
+                put_bytes(out, (const char *) p, plain);
+                p += plain;
+                if (*p) {
+                        put_bytes(out, (const char[]){ '%', digits[*p >> 4], digits[*p & 15] }, 3);
+                        p++;
                 }
+        }
 }
 
 /* A header's value as it is signed: without spaces at its ends, runs of spaces as one. */
-static void put_trimmed(FILE *out, const char *value) {
+static void put_trimmed(Text *out, const char *value) {
         for (const char *p = value + strspn(value, " "); *p;) {
                 size_t length = strcspn(p, " ");
-                fwrite(p, 1, length, out);
+                put_bytes(out, p, length);
                 p += length;
                 size_t spaces = strspn(p, " ");
-                if (p[spaces])
-                        fputs(spaces > 0 ? " " : "", out);
+                if (p[spaces] && spaces > 0)
+                        put_char(out, ' ');
                 p += spaces;
         }
 }
@@ -79,24 +148,30 @@ static int sort_headers(const SigV4Request *request, SigV4Header ret[static SIGV
         return 0;
 }
 
-static void put_hex(FILE *out, const uint8_t digest[static DIGEST_SIZE]) {
+static void put_hex(Text *out, const uint8_t digest[static DIGEST_SIZE]) {
         static const char digits[] = "0123456789abcdef";
+        char hex[2 * DIGEST_SIZE];
 
         for (size_t i = 0; i < DIGEST_SIZE; i++) {
-                putc_unlocked(digits[digest[i] >> 4], out);
-                putc_unlocked(digits[digest[i] & 15], out);
+                hex[2 * i] = digits[digest[i] >> 4];
+                hex[2 * i + 1] = digits[digest[i] & 15];
         }
+        put_bytes(out, hex, sizeof(hex));
 }
 
-static int hmac(const void *key, size_t key_size, const char *text, uint8_t ret[static DIGEST_SIZE]) {
-        unsigned size = DIGEST_SIZE;
+static int authenticate(EVP_MAC_CTX *context, const void *key, size_t key_size, const char *text,
+                        uint8_t ret[static DIGEST_SIZE]) {
+        size_t size;
 
-        return HMAC(EVP_sha256(), key, (int) key_size, (const uint8_t *) text, strlen(text), ret, &size)
-                               ? 0
-                               : -EIO;
+        if (EVP_MAC_init(context, key, key_size, NULL) != 1 ||
+            EVP_MAC_update(context, (const uint8_t *) text, strlen(text)) != 1 ||
+            EVP_MAC_final(context, ret, &size, DIGEST_SIZE) != 1)
+                return -EIO;
+        return 0;
 }
 
-static int derive_key(const SigV4Request *request, const char *date, uint8_t ret[static DIGEST_SIZE]) {
+static int derive_key(EVP_MAC_CTX *context, const SigV4Request *request, const char *date,
+                      uint8_t ret[static DIGEST_SIZE]) {
         const char *const parts[] = { date, request->region, SERVICE, "aws4_request" };
         char start[SECRET_MAX + sizeof("AWS4")];
         int r = 0;
@@ -105,135 +180,100 @@ static int derive_key(const SigV4Request *request, const char *date, uint8_t ret
                 return -EINVAL;
         snprintf(start, sizeof(start), "AWS4%s", request->secret_key);
         for (size_t i = 0; i < ELEMENTSOF(parts) && r >= 0; i++)
-                r = i == 0 ? hmac(start, strlen(start), parts[i], ret)
-                           : hmac(ret, DIGEST_SIZE, parts[i], ret);
+                r = i == 0 ? authenticate(context, start, strlen(start), parts[i], ret)
+                           : authenticate(context, ret, DIGEST_SIZE, parts[i], ret);
         OPENSSL_cleanse(start, sizeof(start));
         return r;
 }
 
-static int finish(FILE **stream) {
-        bool failed = ferror(*stream);
-
-        if (fclose(TAKE_PTR(*stream)) != 0 || failed)
-                return -ENOMEM;
-        return 0;
-}
-
 /* The query's parameters but the signature; they are in the order of their names. */
-static int make_query(const SigV4Request *request, const char *stamp, const char *scope,
-                      const char *signed_headers, char **ret) {
-        _cleanup_free_ char *query = NULL;
-        _cleanup_fclose_ FILE *out = NULL;
-        size_t size;
-        int r;
+static void put_query(Text *out, const SigV4Request *request, const char *stamp, const char *scope,
+                      const char *signed_headers) {
+        char expires[16];
 
-        if (!(out = open_memstream(&query, &size)))
-                return -ENOMEM;
-        fputs("X-Amz-Algorithm=" ALGORITHM "&X-Amz-Credential=", out);
+        snprintf(expires, sizeof(expires), "%u", request->expires);
+        put(out, "X-Amz-Algorithm=" ALGORITHM "&X-Amz-Credential=");
         put_encoded(out, request->access_key_id, false);
-        put_encoded(out, "/", false);
+        put(out, "%2F");
         put_encoded(out, scope, false);
-        fprintf(out, "&X-Amz-Date=%s&X-Amz-Expires=%u", stamp, request->expires);
+        put(out, "&X-Amz-Date=", stamp, "&X-Amz-Expires=", expires);
         if (request->session_token) {
-                fputs("&X-Amz-Security-Token=", out);
+                put(out, "&X-Amz-Security-Token=");
                 put_encoded(out, request->session_token, false);
         }
-        fputs("&X-Amz-SignedHeaders=", out);
+        put(out, "&X-Amz-SignedHeaders=");
         put_encoded(out, signed_headers, false);
         if (request->query)
-                fprintf(out, "&%s", request->query);
-        r = finish(&out);
-        if (r >= 0)
-                *ret = TAKE_PTR(query);
-        return r;
-}
-
-static int make_signed_headers(const SigV4Header *headers, size_t n, char **ret) {
-        _cleanup_free_ char *names = NULL;
-        _cleanup_fclose_ FILE *out = NULL;
-        size_t size;
-        int r;
-
-        if (!(out = open_memstream(&names, &size)))
-                return -ENOMEM;
-        for (size_t i = 0; i < n; i++)
-                fprintf(out, "%s%s", i > 0 ? ";" : "", headers[i].name);
-        r = finish(&out);
-        if (r >= 0)
-                *ret = TAKE_PTR(names);
-        return r;
+                put(out, "&", request->query);
 }
 
 static int digest_canonical_request(const SigV4Request *request, const SigV4Header *headers, size_t n,
                                     const char *query, const char *signed_headers,
                                     uint8_t ret[static DIGEST_SIZE]) {
-        _cleanup_free_ char *text = NULL;
-        _cleanup_fclose_ FILE *out = NULL;
+        _cleanup_(text_done) Text out = {};
         const char *payload = "UNSIGNED-PAYLOAD";
-        size_t size;
-        int r;
 
-        if (!(out = open_memstream(&text, &size)))
-                return -ENOMEM;
-        fprintf(out, "%s\n", request->method);
-        put_encoded(out, request->path, true);
-        fprintf(out, "\n%s\n", query);
+        put(&out, request->method, "\n");
+        put_encoded(&out, request->path, true);
+        put(&out, "\n", query, "\n");
         for (size_t i = 0; i < n; i++) {
-                fprintf(out, "%s:", headers[i].name);
-                put_trimmed(out, headers[i].value);
-                fputc('\n', out);
+                put(&out, headers[i].name, ":");
+                put_trimmed(&out, headers[i].value);
+                put_char(&out, '\n');
                 if (strcmp(headers[i].name, "x-amz-content-sha256") == 0)
                         payload = headers[i].value;
         }
-        fprintf(out, "\n%s\n%s", signed_headers, payload);
-        r = finish(&out);
-        if (r < 0)
-                return r;
-        return EVP_Digest(text, strlen(text), ret, NULL, EVP_sha256(), NULL) == 1 ? 0 : -EIO;
+        put(&out, "\n", signed_headers, "\n", payload);
+        if (out.failed)
+                return -ENOMEM;
+        return EVP_Digest(out.data, out.length, ret, NULL, sha256, NULL) == 1 ? 0 : -EIO;
 }
 
 static int sign(const SigV4Request *request, const char *stamp, const char *scope, const uint8_t *canonical,
                 uint8_t ret[static DIGEST_SIZE]) {
-        _cleanup_free_ char *text = NULL;
-        _cleanup_fclose_ FILE *out = NULL;
+        const OSSL_PARAM digest[] = {
+                OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *) "SHA256", 0),
+                OSSL_PARAM_construct_end(),
+        };
+        _cleanup_(text_done) Text out = {};
         uint8_t key[DIGEST_SIZE];
         char date[9] = {};
-        size_t size;
         int r;
 
-        if (!(out = open_memstream(&text, &size)))
+        put(&out, ALGORITHM "\n", stamp, "\n", scope, "\n");
+        put_hex(&out, canonical);
+        if (out.failed)
                 return -ENOMEM;
-        fprintf(out, ALGORITHM "\n%s\n%s\n", stamp, scope);
-        put_hex(out, canonical);
-        r = finish(&out);
-        if (r < 0)
-                return r;
+        _cleanup_(EVP_MAC_CTX_freep) EVP_MAC_CTX *context = EVP_MAC_CTX_new(hmac);
+        if (!context)
+                return -ENOMEM;
+        if (EVP_MAC_CTX_set_params(context, digest) != 1)
+                return -EIO;
         memcpy(date, stamp, 8);
-        r = derive_key(request, date, key);
+        r = derive_key(context, request, date, key);
         if (r >= 0)
-                r = hmac(key, sizeof(key), text, ret);
+                r = authenticate(context, key, sizeof(key), out.data, ret);
         OPENSSL_cleanse(key, sizeof(key));
         return r;
 }
 
 char *sigv4_encode(const char *text) {
-        _cleanup_free_ char *encoded = NULL;
-        _cleanup_fclose_ FILE *out = NULL;
-        size_t size;
+        Text out = {};
 
-        if (!(out = open_memstream(&encoded, &size)))
-                return NULL;
-        put_encoded(out, text, false);
-        return finish(&out) < 0 ? NULL : TAKE_PTR(encoded);
+        put_encoded(&out, text, false);
+        put(&out, "");
+        if (out.failed)
+                text_done(&out);
+        return out.failed ? NULL : out.data;
 }
 
 int sigv4_presign(const SigV4Request *request, char **ret) {
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
         SigV4Header headers[SIGV4_HEADERS_MAX + 1];
-        _cleanup_free_ char *signed_headers = NULL, *scope = NULL, *query = NULL, *url = NULL;
-        _cleanup_fclose_ FILE *out = NULL;
+        _cleanup_(text_done) Text scope = {}, names = {}, query = {}, url = {};
         uint8_t canonical[DIGEST_SIZE], signature[DIGEST_SIZE];
-        size_t n = request->n_headers + 1, size;
-        char stamp[32];
+        size_t n = request->n_headers + 1;
+        char stamp[32], date[9] = {};
         struct tm tm;
         int r;
 
@@ -243,26 +283,28 @@ int sigv4_presign(const SigV4Request *request, char **ret) {
                 return -EINVAL;
         if (!gmtime_r(&request->time, &tm) || strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm) != 16)
                 return -EINVAL;
-        if (asprintf(&scope, "%.8s/%s/" SERVICE "/aws4_request", stamp, request->region) < 0) {
-                scope = NULL;
+        pthread_once(&once, fetch);
+        if (!sha256 || !hmac)
+                return -EIO;
+        memcpy(date, stamp, 8);
+        put(&scope, date, "/", request->region, "/" SERVICE "/aws4_request");
+        r = sort_headers(request, headers);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n; i++)
+                put(&names, i > 0 ? ";" : "", headers[i].name);
+        if (scope.failed || names.failed)
                 return -ENOMEM;
-        }
-
-        if ((r = sort_headers(request, headers)) < 0 ||
-            (r = make_signed_headers(headers, n, &signed_headers)) < 0 ||
-            (r = make_query(request, stamp, scope, signed_headers, &query)) < 0 ||
-            (r = digest_canonical_request(request, headers, n, query, signed_headers, canonical)) < 0 ||
-            (r = sign(request, stamp, scope, canonical, signature)) < 0)
+        put_query(&query, request, stamp, scope.data, names.data);
+        if (query.failed)
+                return -ENOMEM;
+        if ((r = digest_canonical_request(request, headers, n, query.data, names.data, canonical)) < 0 ||
+            (r = sign(request, stamp, scope.data, canonical, signature)) < 0)
                 return r;
 
-        if (!(out = open_memstream(&url, &size)))
-                return -ENOMEM;
-        fprintf(out, "https://%s", request->host);
-        put_encoded(out, request->path, true);
-        fprintf(out, "?%s&X-Amz-Signature=", query);
-        put_hex(out, signature);
-        r = finish(&out);
-        if (r >= 0)
-                *ret = TAKE_PTR(url);
-        return r;
+        put(&url, "https://", request->host);
+        put_encoded(&url, request->path, true);
+        put(&url, "?", query.data, "&X-Amz-Signature=");
+        put_hex(&url, signature);
+        return text_take(&url, ret);
 }
