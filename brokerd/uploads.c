@@ -111,8 +111,16 @@ static void upload_release(Upload *upload) {
 
 static void upload_on_completed(ApiCall *call _unused_, const ApiAnswer *answer, void *userdata) {
         Upload *upload = userdata;
+        bool no_recording = strcmp(answer->code, "recording_unknown") == 0;
 
-        if (answer->error < 0)
+        if (no_recording || strcmp(answer->code, "segment_unknown") == 0) {
+                /* The control plane was restored as it was before: it is told of it anew, and the bucket
+                 * says that it has it. */
+                if (no_recording)
+                        recordings_forgotten(upload->uploads->broker->recordings, upload->recording);
+                upload->uploaded = false;
+                upload_retry(upload, 0);
+        } else if (answer->error < 0)
                 upload_retry_answer(upload, answer, "complete");
         else
                 upload_release(upload);

@@ -352,6 +352,25 @@ def test_a_completed_segment_is_released_again(enrolled, stack):
     assert uploadd.expect(wire.RELEASE).recording == record.recording
 
 
+@pytest.mark.parametrize("recording_too", [False, True])
+def test_a_control_plane_restored_from_a_backup(enrolled, stack, viewer, recording_too):
+    """It knows nothing of what was announced since, though the object is in the bucket."""
+    uploadd, _, record = begin(enrolled)
+    segment = Segment(record.recording, 0, b"backup" * 100)
+    segment.announce(uploadd)
+    order = uploadd.expect(wire.UPLOAD)
+    recording = text(record.recording)
+    stack.postgres.sql(f"DELETE FROM streamsight.segment WHERE recording_id = '{recording}';"
+                       f"UPDATE streamsight.live_recording SET sequence = -1, sha256 = NULL WHERE id = '{recording}';" +
+                       (f"DELETE FROM streamsight.live_recording WHERE id = '{recording}'; DELETE FROM streamsight.recording WHERE id = '{recording}'"
+                        if recording_too else ""), "streamsight")
+    segment.put(order, stack.ca)
+    uploadd.send(wire.UPLOADED, recording=record.recording, sequence=0)
+    segment.upload(uploadd, stack.ca)
+    assert uploadd.expect(wire.RELEASE).recording == record.recording
+    assert [one["state"] for one in viewer(f"/v1/recordings/{recording}/segments")["segments"]] == ["complete"]
+
+
 def test_a_recording_that_was_never_registered(enrolled, stack, viewer):
     """uploadd holds a segment of a recording that an earlier brokerd could not tell of."""
     uploadd, _, _ = begin(enrolled)
