@@ -303,6 +303,7 @@ def test_months_are_detached(stack, apid, tmp_path):
         INSERT INTO segment (company_id, recording_id, recording_created_at, sequence, bucket_id, object_key, sha256, md5, size, frames,
                              started_at, ended_at)
             SELECT company_id, id, created_at, 0, '{a}', 'key', sha256('x'), '\\x{"00" * 16}', 1, 1, now(), now() FROM recording;
+        INSERT INTO live_recording SELECT company_id, id, device_id, created_at, 0, sha256('x') FROM recording;
         ALTER TABLE audit DISABLE TRIGGER append_only; ALTER TABLE audit DISABLE TRIGGER chain;
         DO $$ DECLARE a audit; head bytea; BEGIN
             FOR a IN DELETE FROM audit WHERE id <= 2 RETURNING * LOOP
@@ -328,6 +329,8 @@ def test_months_are_detached(stack, apid, tmp_path):
     assert run("ledger", "detach", "--before", "2999-01-01").split() == ["detached"]
     assert sql("SELECT count(*) FROM streamsight.recording") == sql("SELECT count(*) FROM streamsight.segment") == "1"
     assert sql(f"SELECT count(*) FROM streamsight_detached.recording_{month}") == "1"
+    # Nor does one go on in a month that is not there.
+    assert sql("SELECT l.id FROM streamsight.live_recording l") == sql("SELECT r.id FROM streamsight.recording r")
     assert sql("SELECT count(*) FROM streamsight.audit WHERE id <= 2") == "0"
     # The rest of the trail is whole by itself, continues what was detached, and goes on.
     assert run("audit", "verify") == before
