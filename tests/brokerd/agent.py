@@ -74,6 +74,7 @@ class Agent:
         self._broker, self._control = self._listen(self.broker_path), self._listen(self.control_path)
         os.chmod(self.broker_path, 0o666)  # so that it is brokerd that refuses, not the file's mode
         self.limits = []  # a command that starts another one, before brokerd
+        self._notify, self._watchdog = None, {}
         self._bus = self._process = None
 
     @staticmethod
@@ -93,32 +94,52 @@ class Agent:
     def __exit__(self, *_):
         self.stop()
         self._bus.stop()
+        if self._notify:
+            self._notify.close()
         self._broker.close()
         self._control.close()
         self._directory.cleanup()
 
-    def launch(self):
-        """Starts brokerd without waiting for anything."""
+    def watch(self, seconds):
+        """Has the next start think that systemd watches (sd_watchdog_enabled(3)); fed() listens."""
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._notify.bind(str(self.dir / "notify"))
+        self._watchdog = {"NOTIFY_SOCKET": str(self.dir / "notify"), "WATCHDOG_USEC": str(int(seconds * 1e6))}
+
+    def fed(self, seconds):
+        """Whether it feeds its watchdog within so long."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._notify.settimeout(left)
+            try:
+                if b"WATCHDOG=1" in self._notify.recv(4096):
+                    return True
+            except TimeoutError:
+                pass
+        return False
+
+    def launch(self, program=None):
+        """Starts brokerd, or a program in its place, without waiting for anything."""
         (self.dir / "agent.conf").write_text(_CONFIG.format(**self.config))
         (self.dir / "hosts").write_text(_HOSTS)
         fd = self._broker.fileno()
         with open(self.log_path, "ab") as log:
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig=KILL", "--", "unshare", "--mount", "/bin/bash", "-c", _LAUNCH, "launch",
-                 self.dir / "hosts", str(fd), *self.limits, self._build / "brokerd" / "streamsight-brokerd",
+                 self.dir / "hosts", str(fd), *self.limits, program or self._build / "brokerd" / "streamsight-brokerd",
                  f"--config={self.dir}/agent.conf", f"--control-socket={self.control_path}", "--uploadd-user=root"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[fd],
                 env=dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=self.bus_address, STATE_DIRECTORY=str(self.state),
                          CREDENTIALS_DIRECTORY=str(self.credentials),
-                         LISTEN_FDS="1", LISTEN_FDNAMES="broker", STREAMSIGHT_LOG_LEVEL="7"))
+                         LISTEN_FDS="1", LISTEN_FDNAMES="broker", STREAMSIGHT_LOG_LEVEL="7", **self._watchdog))
         return self._process
 
     @property
     def log_path(self):
         return self.dir / "brokerd.log"
 
-    def run(self):
-        self.launch()
+    def run(self, program=None):
+        self.launch(program)
         end = time.monotonic() + 20
         while self.cli("status").returncode != 0:
             assert self._process.poll() is None and time.monotonic() < end, f"brokerd does not answer:\n{self.log()}"

@@ -156,6 +156,29 @@ def test_grants_are_short_and_renewed_only_while_recording(enrolled):
     assert capd.closed()
 
 
+@pytest.mark.parametrize("renewed", [True, False])
+def test_the_watchdog_is_fed_while_grants_are_renewed(agent, code, build, renewed):
+    """A renewal that does not come in time, though the event loop turns."""
+    program = None if renewed else build / "tests" / "brokerd" / "hurried-brokerd"
+    if program and not program.exists():
+        pytest.skip("not built: under the sanitizers there is no such program")
+    agent.watch(4)
+    agent.run(program)
+    agent.enrol(code())
+    uploadd, capd, _ = begin(agent)
+    assert capd.expect(wire.GRANT)
+    agent.wait(lambda s: s["Outputs"], "it has read what its peers sent")
+    stuck = "The watchdog is not fed any more: the grant is not renewed"
+    if renewed:
+        assert agent.fed(5) and agent.fed(5) and stuck not in agent.log()
+        return
+    agent.wait_log(stuck)
+    while agent.fed(0.01):
+        pass
+    assert not agent.fed(2.5)
+    assert agent.cli("stop").returncode == 0 and agent.fed(5), "nothing is to be granted any more"
+
+
 def test_an_orderly_end_revokes(enrolled):
     uploadd, capd, record = begin(enrolled)
     capd.expect(wire.GRANT)
