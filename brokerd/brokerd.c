@@ -141,8 +141,10 @@ static int open_control_plane(Broker *broker) {
                             "streamsight-brokerd/" STREAMSIGHT_VERSION);
         if (r < 0)
                 return log_error_errno(
-                                r, "Cannot read certificates from %s, for [ControlPlane] CAFile= of %s: %m",
-                                settings->ca_file ?: HTTP_CA_FILE_DEFAULT, settings->config);
+                                r,
+                                "Cannot read certificates from %s, for [ControlPlane] CAFile= of %s: %m%s",
+                                settings->ca_file ?: HTTP_CA_FILE_DEFAULT, settings->config,
+                                http_ca_file_hint(r, settings->ca_file));
         r = api_new(&broker->api, broker->http, settings->url);
         if (r >= 0)
                 api_set_token_answered(broker->api, rotate_token_answered, broker);

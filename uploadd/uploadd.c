@@ -109,8 +109,11 @@ static int uploadd_start(Uploadd *uploadd) {
         r = http_client_new(&uploadd->http, uploadd->event, uploadd->settings.bucket_ca_file,
                             "streamsight-uploadd/" STREAMSIGHT_VERSION);
         if (r < 0)
-                return log_error_errno(r, "Cannot read the certificates to trust for the bucket from %s: %m",
-                                       uploadd->settings.bucket_ca_file ?: HTTP_CA_FILE_DEFAULT);
+                return log_error_errno(r,
+                                       "Cannot read certificates from %s, for [Bucket] CAFile= of %s: %m%s",
+                                       uploadd->settings.bucket_ca_file ?: HTTP_CA_FILE_DEFAULT,
+                                       uploadd->settings.config_path,
+                                       http_ca_file_hint(r, uploadd->settings.bucket_ca_file));
         r = capture_new(&uploadd->capture, uploadd);
         if (r < 0)
                 return log_error_errno(r, "Cannot prepare capture: %m");

@@ -109,6 +109,17 @@ static int http_read_certificates(HttpClient *client, const char *path) {
         return 0;
 }
 
+const char *http_ca_file_hint(int r, const char *ca_file) {
+        /* As the units of uploadd and brokerd hide them (packaging/systemd). */
+        static const char *const hidden[] = { "/dev/shm/", "/home/", "/media/", "/mnt/", "/opt/",
+                                              "/root/",    "/run/",  "/srv/",   "/tmp/", "/var/" };
+
+        for (size_t i = 0; ca_file && (r == -ENOENT || r == -EACCES) && i < ELEMENTSOF(hidden); i++)
+                if (strncmp(ca_file, hidden[i], strlen(hidden[i])) == 0)
+                        return ". A service does not see what is there: keep the file below /etc/streamsight";
+        return "";
+}
+
 int http_client_new(HttpClient **ret, sd_event *event, const char *ca_file, const char *user_agent) {
         _cleanup_(http_client_freep) HttpClient *client = calloc(1, sizeof(*client));
         int r;

@@ -29,6 +29,10 @@ typedef struct HttpRequest HttpRequest;
  * -ENODATA: the file holds no certificate. */
 int http_client_new(HttpClient **ret, sd_event *event, const char *ca_file, const char *user_agent);
 
+/* What to add for the journal where http_client_new() returned r: the services do not see every folder, and
+ * SELinux lets them read fewer. "": ca_file is in none of those, or it is something else. */
+const char *http_ca_file_hint(int r, const char *ca_file);
+
 /* Whether a request has not been called done though its time was up so long ago (µs). libcurl ends each in
  * time: then it, or the event loop, does not work any more. */
 bool http_client_stuck(const HttpClient *client, uint64_t patience);

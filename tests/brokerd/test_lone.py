@@ -135,6 +135,10 @@ def test_wrong_configuration(lone):
     refuses_to_start(lone, "must be an https URL")
     lone.config.update(url="https://api.example.org", ca="/nowhere.pem")
     refuses_to_start(lone, "/nowhere.pem")
+    assert "keep the file below" not in lone.log()
+    lone.config.update(ca="/run/nowhere.pem")
+    refuses_to_start(lone, "/run/nowhere.pem, for [ControlPlane] CAFile=")
+    assert "keep the file below /etc/streamsight" in lone.log()
 
 
 def test_a_key_that_others_can_read_is_not_used(lone):

@@ -554,6 +554,7 @@ def test_messages_of_a_wrong_size(broker, listener, uploadd):
 
 def test_configuration_errors_are_clear(build, run_dir, ca):
     for config, word in ((f"[Bucket]\nHosts=a\nCAFile={run_dir}/none.pem\n", "none.pem"),
+                         ("[Bucket]\nHosts=a\nCAFile=/var/lib/none.pem\n", "keep the file below /etc/streamsight"),
                          ("[Bucket]\nHost=a\n", "Host"), ("[Capture]\nMaxJPEGQuality=101\n", "MaxJPEGQuality")):
         uploadd = Uploadd(build / "uploadd" / "streamsight-uploadd", run_dir, None, config=config).start()
         assert uploadd.process.wait(5) == 1
