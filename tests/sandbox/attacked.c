@@ -2,8 +2,9 @@
 
 /* Linked between a daemon and common/sandbox.c (ld --wrap): the daemon that tests/sandbox starts is the real
  * one up to its entering, and what STREAMSIGHT_ATTACK names from there on, or, if that is one on a frame,
- * when it maps the first that it gets. STREAMSIGHT_STEP=NAME:fail makes a step of entering fail, NAME:lie
- * makes it do nothing and say that it did. */
+ * when it maps the first that it gets. Of several names each is tried by a process of its own, forked before
+ * it enters. STREAMSIGHT_STEP=NAME:fail makes a step of entering fail, NAME:lie makes it do nothing and say
+ * that it did; enter:lie leaves all of them out. */
 
 #include <cap-ng.h>
 #include <stdarg.h>
@@ -12,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "attack.h"
 #include "sandbox.h"
@@ -46,30 +48,6 @@ _noreturn_ static void report(const char *name, long result) {
         _exit(write(STDERR_FILENO, text, (size_t) n) == n ? 0 : 98);
 }
 
-int __wrap_sandbox_enter(const SandboxPolicy *policy, const SandboxReach *reach, char *detail) {
-        const char *name = getenv("STREAMSIGHT_ATTACK");
-        int r;
-
-        for (const FrameAttack *attack = frame_attacks; name && attack->name; attack++)
-                if (strcmp(attack->name, name) == 0)
-                        frame_attack = attack;
-        if (name && !frame_attack)
-                attack_prepare();
-        r = __real_sandbox_enter(policy, reach, detail);
-        if (r < 0 || !name || frame_attack)
-                return r;
-        for (const Attack *attack = attacks; attack->name; attack++)
-                if (strcmp(attack->name, name) == 0)
-                        report(name, attack->run());
-        _exit(99);
-}
-
-void *__wrap_mmap64(void *address, size_t size, int protection, int flags, int fd, off_t offset) {
-        if (frame_attack && fd >= 0 && (flags & MAP_TYPE) == MAP_SHARED)
-                report(frame_attack->name, frame_attack->run(fd));
-        return __real_mmap64(address, size, protection, flags, fd, offset);
-}
-
 /* 0: the step is to be taken; 1: it is only to say that it was; negative errno: it is to fail. */
 static int step(const char *name) {
         const char *value = getenv("STREAMSIGHT_STEP");
@@ -87,6 +65,53 @@ static int step(const char *name) {
                         errno = -_step;                                                                     \
                 _step == 0 ? (real) : _step > 0 ? 0 : -1;                                                   \
         })
+
+/* Returns a name in each process that is to try it. */
+static const char *fork_each(const char *names) {
+        char *rest = strdup(names), *name;
+
+        while (rest && (name = strsep(&rest, " "))) {
+                pid_t child = fork();
+                int status;
+
+                if (child == 0)
+                        return name;
+                if (child < 0 || waitpid(child, &status, 0) < 0)
+                        _exit(97);
+                if (WIFSIGNALED(status))
+                        dprintf(STDERR_FILENO, "attack %s was ended by signal %d\n", name, WTERMSIG(status));
+                else if (WEXITSTATUS(status) != 0)
+                        dprintf(STDERR_FILENO, "attack %s has status %d\n", name, WEXITSTATUS(status));
+        }
+        _exit(0);
+}
+
+int __wrap_sandbox_enter(const SandboxPolicy *policy, const SandboxReach *reach, char *detail) {
+        const char *names = getenv("STREAMSIGHT_ATTACK");
+        int r;
+
+        for (const FrameAttack *attack = frame_attacks; names && attack->name; attack++)
+                if (strcmp(attack->name, names) == 0)
+                        frame_attack = attack;
+        if (names && !frame_attack) {
+                attack_prepare();
+                if (strchr(names, ' '))
+                        names = fork_each(names);
+        }
+        r = STEP("enter", __real_sandbox_enter(policy, reach, detail));
+        if (r < 0 || !names || frame_attack)
+                return r;
+        for (const Attack *attack = attacks; attack->name; attack++)
+                if (strcmp(attack->name, names) == 0)
+                        report(names, attack->run());
+        _exit(99);
+}
+
+void *__wrap_mmap64(void *address, size_t size, int protection, int flags, int fd, off_t offset) {
+        if (frame_attack && fd >= 0 && (flags & MAP_TYPE) == MAP_SHARED)
+                report(frame_attack->name, frame_attack->run(fd));
+        return __real_mmap64(address, size, protection, flags, fd, offset);
+}
 
 int __wrap_prctl(int option, ...) {
         unsigned long a[4];

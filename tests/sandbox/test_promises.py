@@ -49,6 +49,13 @@ def judge(status, log, name):
     return "refused" if -result in NO else "done"
 
 
+@pytest.fixture(scope="module")
+def untried(place):
+    """Of the attacks those that this kernel has no way to: int $0x80, where it is built or booted without that ABI."""
+    status, _ = place.run("uploadd", STREAMSIGHT_ATTACK="compat_abi", STREAMSIGHT_STEP="enter:lie")
+    return {"compat_abi"} if status == -signal.SIGSEGV else set()
+
+
 def attack(place, process, name, outcome):
     """None, or what is wrong."""
     if landlock_abi() < NEEDED_ABI.get(outcome, 0):
@@ -76,8 +83,8 @@ def test_they_are_numbered_and_complete(listed):
 
 
 @pytest.mark.parametrize("number", [n for n in PROMISES if n not in BY_OTHER_TESTS])
-def test_promise(place, listed, number):
-    wrong = [attack(place, process, name, outcome) for promise, name, process, outcome in listed[1] if promise == number]
+def test_promise(place, listed, untried, number):
+    wrong = [attack(place, process, name, outcome) for promise, name, process, outcome in listed[1] if promise == number and name not in untried]
     assert wrong and not any(wrong), "\n".join(filter(None, wrong))
 
 
