@@ -2,10 +2,12 @@
 
 import pytest
 
+from vm import pattern
 from vm.painter import Painter
 
+from .checks import judge_exact
 from .fixtures import confined
-from .pictures import ALL, gaps, outputs
+from .pictures import ALL, gaps, outputs, pictures
 from .recording import Recording, shown
 
 pytestmark = pytest.mark.vm
@@ -135,3 +137,23 @@ def test_a_card_that_goes_and_comes_back(machine, record):
             segments = recording.until_shows(91, 0, 1)
     # a capd that has just been started has no grant, until brokerd gives it one
     assert {gap.reason for gap in gaps(segments)} <= {NO_GRANT, OFF, UNPLUGGED, NO_CAPTURE}
+
+
+def test_a_card_whose_memory_capd_has_to_copy(machine, record):
+    """Its driver exports nothing. It is plugged in and stays: this is the last test."""
+    machine.vm.plug("bochs-display")
+    card = machine.run("until card=$(ls -d /sys/bus/pci/drivers/bochs-drm/*/drm/card*); do sleep 0.1; done 2>&-; echo /dev/dri/${card##*/}",
+                       check=True).output.decode().strip()
+    machine.run(f"until ls -l /proc/$(systemctl show -P MainPID streamsight-capd)/fd | grep -q {card}; do sleep 0.1; done 2>&-", check=True)
+    with Painter(machine.vm, n=95, options=[f"--card={card}"]) as painter, record() as recording:
+        (connector, *_), = painter.outputs
+
+        def copied(segments):
+            displays = {ident for ident, _, _, name in outputs(segments) if name == connector}
+            return [picture for picture in pictures(segments) if picture.output in displays]
+        recording.until("its display is seen", copied)
+        painted = []
+        for n in (96, 97):
+            painted.append(painter.show(n))
+            segments = recording.until(f"it shows {n}", lambda segments: pattern.read(copied(segments)[-1].image)[0] == n)
+    judge_exact(painted, copied(segments))

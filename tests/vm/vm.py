@@ -375,6 +375,10 @@ class Vm:
         width, height = map(int, size.split())
         return numpy.frombuffer(pixels, numpy.uint8).reshape(height, width, 3)
 
+    def plug(self, device):
+        """Plugs in another device of QEMU's, "bochs-display" for example. The guest takes some moments to find it."""
+        self._qmp.execute("device_add", driver=device)
+
     def set_network(self, up):
         """Plugs or pulls the network cable: packets are lost, connections are not closed."""
         self._qmp.execute("set_link", name="nic", up=up)
