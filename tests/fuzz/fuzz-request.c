@@ -5,6 +5,8 @@
  * path, then come headers, an empty line and the body; what frames them for HTTP is added. One that begins
  * with '!' is sent as it is, whatever the server makes of it. */
 
+#include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,17 +18,13 @@
 #include "log.h"
 #include "server.h"
 
+#define QUIET_MS 50
+
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 static void die(const char *what) {
         perror(what);
         abort();
-}
-
-static void clean_up(void) {
-        unlink(address.sun_path);
-        *strrchr(address.sun_path, '/') = '\0';
-        rmdir(address.sun_path);
 }
 
 static void start(void) {
@@ -50,10 +48,14 @@ static void start(void) {
         snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", folder);
         if (redis_server_init(&context.redis, "127.0.0.1:1", NULL) < 0 || server_new(&server, &context) < 0)
                 die("server_new");
-        atexit(clean_up);
+        /* It is reached without its name from now on, so that none is left behind. */
+        int fd = open(address.sun_path, O_PATH | O_CLOEXEC);
+        if (fd < 0 || unlink(address.sun_path) < 0 || rmdir(folder) < 0)
+                die("open");
+        snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%i", fd);
 }
 
-/* What the server says until it has no more to say to somebody who says no more. */
+/* What the server says before it closes the connection, or falls silent: it may wait for more. */
 static char *exchange(const char *request, size_t size) {
         _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         static char reply[1U << 20];
@@ -69,9 +71,12 @@ static char *exchange(const char *request, size_t size) {
                 request += sent;
                 size -= (size_t) sent;
         }
-        shutdown(fd, SHUT_WR);
-        for (ssize_t got; (got = recv(fd, reply + n, sizeof(reply) - 1 - n, 0)) > 0;)
+        for (struct pollfd readable = { .fd = fd, .events = POLLIN }; poll(&readable, 1, QUIET_MS) > 0;) {
+                ssize_t got = recv(fd, reply + n, sizeof(reply) - 1 - n, 0);
+                if (got <= 0)
+                        break;
                 n += (size_t) got;
+        }
         reply[n] = '\0';
         return reply;
 }
