@@ -1,42 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The other end of capd's sockets, for tests: does as it is told, also what it should not, and prints one
- * line of "key=value" words for each answer. It runs as the user that the socket is for, and knows nothing
- * but wire.h: not the code that capd is made of. */
+/* A client of capd for tests: does as it is told, also what it should not, and prints one line of
+ * "key=value" words for each answer. It runs as the user that the socket is for. */
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/dma-buf.h>
 #include <poll.h>
-#include <stdbool.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 
-#include "cleanup.h"
-#include "wire.h"
-
-#define TIMEOUT_MS 20000
-
-typedef struct Answer {
-        union {
-                uint32_t type;
-                struct wire_hello hello;
-                struct wire_outputs outputs;
-                struct wire_frame frame;
-                struct wire_frame_none none;
-                struct wire_frame_confirmed confirmed;
-                struct wire_control_status status;
-        };
-        size_t size;
-        int fds[WIRE_FRAME_FDS_MAX];
-        uint32_t n_fds;
-} Answer;
+#include "capd-client.h"
 
 static void usage(void) {
         fputs("usage: frameprobe SOCKET COMMAND…\n"
@@ -56,11 +33,6 @@ static void usage(void) {
         exit(2);
 }
 
-static _noreturn_ void fail(const char *what) {
-        printf("failed=%s errno=%d (%s)\n", what, errno, strerror(errno));
-        exit(1);
-}
-
 static unsigned long number(const char *text) {
         char *end;
         unsigned long n = strtoul(text, &end, 0);
@@ -75,77 +47,6 @@ static uint64_t now(void) {
 
         clock_gettime(CLOCK_BOOTTIME, &t);
         return (uint64_t) t.tv_sec * UINT64_C(1000000000) + (uint64_t) t.tv_nsec;
-}
-
-static void say(int fd, const void *message, size_t size, int n_fds) {
-        struct iovec iovec = { (void *) message, size };
-        union {
-                struct cmsghdr header;
-                uint8_t bytes[CMSG_SPACE(sizeof(int) * 64)];
-        } control = {};
-        struct msghdr msghdr = { .msg_iov = &iovec, .msg_iovlen = 1 };
-
-        if (n_fds > 0) {
-                control.header = (struct cmsghdr){ CMSG_LEN(sizeof(int) * (size_t) n_fds), SOL_SOCKET,
-                                                   SCM_RIGHTS };
-                msghdr.msg_control = &control;
-                msghdr.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t) n_fds);
-                for (int i = 0; i < n_fds; i++)
-                        memcpy(CMSG_DATA(&control.header) + i * (int) sizeof(int), &(int){ STDIN_FILENO },
-                               sizeof(int));
-        }
-        if (sendmsg(fd, &msghdr, MSG_NOSIGNAL) != (ssize_t) size)
-                fail("send");
-}
-
-/* False: capd closed the connection. */
-static bool hear(int fd, Answer *ret) {
-        struct pollfd p = { fd, POLLIN, 0 };
-        struct iovec iovec = { ret, offsetof(Answer, size) };
-        union {
-                struct cmsghdr header;
-                uint8_t bytes[CMSG_SPACE(sizeof(int) * WIRE_FRAME_FDS_MAX)];
-        } control;
-        struct msghdr msghdr = {
-                .msg_iov = &iovec,
-                .msg_iovlen = 1,
-                .msg_control = &control,
-                .msg_controllen = sizeof(control),
-        };
-
-        ret->n_fds = 0;
-        if (poll(&p, 1, TIMEOUT_MS) == 0)
-                fail("silence");
-        ssize_t n = recvmsg(fd, &msghdr, MSG_CMSG_CLOEXEC);
-        if (n < 0 && errno != ECONNRESET)
-                fail("receive");
-        if (n <= 0)
-                return false;
-        if (msghdr.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
-                fail("truncated");
-        ret->size = (size_t) n;
-        struct cmsghdr *c = CMSG_FIRSTHDR(&msghdr);
-        if (c && c->cmsg_type == SCM_RIGHTS) {
-                ret->n_fds = (uint32_t) ((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-                memcpy(ret->fds, CMSG_DATA(c), ret->n_fds * sizeof(int));
-        }
-        return true;
-}
-
-static void answer_close(Answer *answer) {
-        for (uint32_t i = 0; i < answer->n_fds; i++)
-                close(answer->fds[i]);
-        answer->n_fds = 0;
-}
-
-static int probe_connect(const char *path) {
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
-        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-        snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-        if (fd < 0 || connect(fd, (const struct sockaddr *) &address, sizeof(address)) < 0)
-                fail("connect");
-        return fd;
 }
 
 static size_t pixel_size(const struct wire_plane *plane) {
@@ -163,18 +64,18 @@ static uint64_t read_picture(const Answer *answer, uint32_t i, FILE *to) {
         uint64_t sum = 0;
 
         if (lseek(fd, 0, SEEK_END) < (off_t) size)
-                fail("the memory is smaller than its description");
+                client_fail("the memory is smaller than its description");
         const uint8_t *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
         if (map == MAP_FAILED)
-                fail("mmap");
+                client_fail("mmap");
         if (dmabuf && ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync) < 0)
-                fail("DMA_BUF_IOCTL_SYNC");
+                client_fail("DMA_BUF_IOCTL_SYNC");
         for (uint32_t y = 0; y < plane->height; y++) {
                 const uint8_t *row = map + plane->offsets[0] + (size_t) y * plane->pitches[0];
                 for (size_t x = 0; x < row_size; x++)
                         sum = sum * 31 + row[x];
                 if (to && fwrite(row, 1, row_size, to) != row_size)
-                        fail("write");
+                        client_fail("write");
         }
         sync.flags = DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ;
         if (dmabuf)
@@ -234,32 +135,17 @@ static void print_answer(const Answer *a) {
         }
 }
 
-/* Sends and prints the answer; the answer's descriptors are the caller's. */
-static void ask(int fd, const void *message, size_t size, Answer *ret) {
-        say(fd, message, size, 0);
-        if (!hear(fd, ret)) {
-                puts("closed");
-                exit(0);
-        }
-}
-
-static void next(int fd, uint32_t output, Answer *ret) {
-        const struct wire_frame_next message = { WIRE_FRAME_NEXT, output, 0 };
-
-        ask(fd, &message, sizeof(message), ret);
-}
-
 static void do_next(int fd, uint32_t output, unsigned count, unsigned wait_ms) {
         for (unsigned i = 0; i < count; i++) {
                 Answer answer;
 
-                next(fd, output, &answer);
+                client_next(fd, output, &answer);
                 if (answer.type == WIRE_FRAME_FRAME) {
                         print_frame(&answer, 0);
                         printf(" sum=%016" PRIx64 "\n", read_picture(&answer, 0, NULL));
                 } else
                         print_answer(&answer);
-                answer_close(&answer);
+                client_answer_close(&answer);
                 if (i + 1 < count)
                         usleep(wait_ms * 1000);
         }
@@ -272,12 +158,12 @@ static void do_count(int fd, uint32_t outputs, unsigned rounds, unsigned wait_ms
                 for (uint32_t output = 0; output < outputs; output++) {
                         Answer answer;
 
-                        next(fd, output, &answer);
+                        client_next(fd, output, &answer);
                         if (answer.type == WIRE_FRAME_FRAME)
                                 frames++;
                         else if (answer.type == WIRE_FRAME_NONE && answer.none.reason < _WIRE_REASON_MAX)
                                 nones[answer.none.reason]++;
-                        answer_close(&answer);
+                        client_answer_close(&answer);
                 }
                 usleep(wait_ms * 1000);
         }
@@ -288,7 +174,7 @@ static void do_count(int fd, uint32_t outputs, unsigned rounds, unsigned wait_ms
 static void do_dump(int fd, uint32_t output, const char *path, uint32_t plane) {
         Answer answer;
 
-        next(fd, output, &answer);
+        client_next(fd, output, &answer);
         if (answer.type != WIRE_FRAME_FRAME || plane >= answer.frame.n_planes) {
                 print_answer(&answer);
                 return;
@@ -297,14 +183,14 @@ static void do_dump(int fd, uint32_t output, const char *path, uint32_t plane) {
         puts("");
         _cleanup_fclose_ FILE *to = fopen(path, "w");
         if (!to)
-                fail("open");
+                client_fail("open");
         read_picture(&answer, plane, to);
 }
 
 static void do_planes(int fd, uint32_t output) {
         Answer answer;
 
-        next(fd, output, &answer);
+        client_next(fd, output, &answer);
         if (answer.type != WIRE_FRAME_FRAME)
                 print_answer(&answer);
         for (uint32_t i = 0; answer.type == WIRE_FRAME_FRAME && i < answer.frame.n_planes; i++) {
@@ -324,20 +210,20 @@ static void do_session(int fd) {
                 Answer answer;
 
                 if (strcmp(line, "hear\n") == 0) {
-                        if (!hear(fd, &answer)) {
+                        if (!client_hear(fd, &answer)) {
                                 puts("closed");
                                 return;
                         }
                 } else if (strncmp(line, "next ", 5) == 0)
-                        next(fd, (uint32_t) atoi(line + 5), &answer);
+                        client_next(fd, (uint32_t) atoi(line + 5), &answer);
                 else
-                        ask(fd, &confirm, sizeof(confirm), &answer);
+                        client_ask(fd, &confirm, sizeof(confirm), &answer);
                 print_answer(&answer);
                 if (answer.type == WIRE_FRAME_FRAME) {
                         confirm.output = answer.frame.output;
                         confirm.sequence = answer.frame.sequence;
                 }
-                answer_close(&answer);
+                client_answer_close(&answer);
         }
 }
 
@@ -345,7 +231,7 @@ static void do_session(int fd) {
 static void do_write(int fd, uint32_t output) {
         Answer answer;
 
-        next(fd, output, &answer);
+        client_next(fd, output, &answer);
         print_answer(&answer);
         if (answer.type != WIRE_FRAME_FRAME)
                 return;
@@ -366,24 +252,11 @@ static void do_raw(int fd, const char *hex, int n_fds) {
         for (size_t i = 0; i < size && hex[0] != '@'; i++)
                 if (sscanf(hex + 2 * i, "%2hhx", &bytes[i]) != 1)
                         usage();
-        say(fd, bytes, size, n_fds);
-        if (!hear(fd, &answer))
+        client_say(fd, bytes, size, n_fds);
+        if (!client_hear(fd, &answer))
                 puts("closed");
         else
                 print_answer(&answer);
-}
-
-static void hello(int fd) {
-        const struct wire_hello mine = { WIRE_HELLO, WIRE_VERSION };
-        Answer answer;
-
-        if (!hear(fd, &answer)) {
-                puts("closed");
-                exit(0);
-        }
-        if (answer.size != sizeof(mine) || memcmp(&answer.hello, &mine, sizeof(mine)) != 0)
-                fail("hello");
-        say(fd, &mine, sizeof(mine), 0);
 }
 
 int main(int argc, char *argv[]) {
@@ -396,17 +269,17 @@ int main(int argc, char *argv[]) {
         int n = argc - 3;
 
         setvbuf(stdout, NULL, _IOLBF, 0);
-        _cleanup_close_ int fd = probe_connect(argv[1]);
+        _cleanup_close_ int fd = client_connect(argv[1]);
         if (strcmp(command, "rude") == 0 && n >= 1) {
-                hear(fd, &answer);
+                client_hear(fd, &answer);
                 do_raw(fd, arguments[0], n > 1 ? (int) number(arguments[1]) : 0);
                 return 0;
         }
-        hello(fd);
+        client_hello(fd);
 
         if (strcmp(command, "outputs") == 0) {
                 const struct wire_plain message = { WIRE_FRAME_OUTPUTS_GET, 0 };
-                ask(fd, &message, sizeof(message), &answer);
+                client_ask(fd, &message, sizeof(message), &answer);
                 print_answer(&answer);
         } else if (strcmp(command, "next") == 0 && n >= 1)
                 do_next(fd, (uint32_t) number(arguments[0]), n > 1 ? (unsigned) number(arguments[1]) : 1,
@@ -430,19 +303,19 @@ int main(int argc, char *argv[]) {
                         .min_interval = number(arguments[1]) * 1000000,
                         .expires = now() + number(arguments[2]) * 1000000,
                 };
-                ask(fd, &message, sizeof(message), &answer);
+                client_ask(fd, &message, sizeof(message), &answer);
                 print_answer(&answer);
         } else if (strcmp(command, "revoke") == 0 || strcmp(command, "status") == 0) {
                 const struct wire_plain message = { command[0] == 'r' ? WIRE_CONTROL_REVOKE
                                                                       : WIRE_CONTROL_STATUS_GET,
                                                     0 };
-                ask(fd, &message, sizeof(message), &answer);
+                client_ask(fd, &message, sizeof(message), &answer);
                 print_answer(&answer);
         } else if (strcmp(command, "rescan") == 0 && n == 2) {
                 const struct wire_control_rescan message = { WIRE_CONTROL_RESCAN,
                                                              (uint32_t) number(arguments[0]),
                                                              number(arguments[1]) };
-                say(fd, &message, sizeof(message), 0);
+                client_say(fd, &message, sizeof(message), 0);
                 puts("said");
         } else if (strcmp(command, "raw") == 0 && n >= 1)
                 do_raw(fd, arguments[0], n > 1 ? (int) number(arguments[1]) : 0);

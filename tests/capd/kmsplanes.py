@@ -2,6 +2,8 @@
 
 import collections
 
+import numpy
+
 Plane = collections.namedtuple("Plane", "id type crtcs")
 Buffer = collections.namedtuple("Buffer", "id format pixels")
 Shown = collections.namedtuple("Shown", "buffer src crtc rotation")
@@ -17,16 +19,21 @@ class KmsPlanes:
     def __init__(self, vm, card, width, height):
         self._vm = vm
         self._process = vm.spawn(f"exec kmsplanes {card}")
+        self._size = width, height
         self.planes, self.shown = [], {}
-        connectors, crtcs = [], []
+        connectors, crtcs = {}, []
         while (words := self._line().split()) != ["ready"]:
             if words[0] == "plane":
                 self.planes.append(Plane(int(words[1]), words[2], int(words[3], 0)))
+            elif words[0] == "connector":
+                connectors[words[2]] = int(words[1])
             else:
-                {"connector": connectors, "crtc": crtcs}[words[0]].append(int(words[1]))
+                crtcs.append(int(words[1]))
         self._crtc = crtcs[0]
-        mode = self._number(f"mode {connectors[0]} {width}x{height}")
-        self._set(connectors[0], CRTC_ID=self._crtc)
+        self._writeback = connectors.pop("Writeback-1", None)
+        self._connector = next(iter(connectors.values()))
+        mode = self._number(f"mode {self._connector} {width}x{height}")
+        self._set(self._connector, CRTC_ID=self._crtc)
         self._set(self._crtc, MODE_ID=mode, ACTIVE=1)
 
     def _line(self):
@@ -71,6 +78,18 @@ class KmsPlanes:
 
     def commit(self):
         self._ask("commit")
+
+    def picture(self):
+        """Commits, and returns what the card itself makes of its planes: (height, width, 3) uint8, RGB. vkms feeds one connector
+        at a time (its encoders have no clones), so that the display is off meanwhile."""
+        width, height = self._size
+        self._set(self._connector, CRTC_ID=0)
+        self._set(self._writeback, CRTC_ID=self._crtc)
+        self._ask(f"writeback {self._writeback} {width} {height} /tmp/writeback")
+        self._set(self._writeback, CRTC_ID=0)
+        self._set(self._connector, CRTC_ID=self._crtc)
+        self.commit()
+        return numpy.frombuffer(self._vm.read("/tmp/writeback"), numpy.uint8).reshape(height, width, 4)[:, :, 2::-1]
 
     def __enter__(self):
         return self

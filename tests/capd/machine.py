@@ -52,13 +52,13 @@ class Capd:
         vm.run("chmod 755 /usr/lib/streamsight && systemd-sysusers && systemd-tmpfiles --create streamsight.conf && "
                f"systemctl daemon-reload && systemctl start {' '.join(UNITS[1:])}", check=True)
 
-    def probe(self, arguments, socket=FRAME, user=None):
+    def probe(self, arguments, socket=FRAME, user=None, program="frameprobe"):
         """Runs frameprobe as the user that the socket is for. Returns its lines as Answers."""
         user = user or ("streamsight-uploadd" if socket == FRAME else "streamsight-brokerd")
-        result = self.vm.run(f"setpriv --reuid={user} --regid=nogroup --clear-groups frameprobe {socket} {arguments}",
+        result = self.vm.run(f"setpriv --reuid={user} --regid=nogroup --clear-groups {program} {socket} {arguments}",
                              timeout=300)
         answers = [Answer(line) for line in result.output.decode(errors="replace").splitlines()]
-        assert answers, f"frameprobe {arguments} said nothing and ended with {result.rc}\n{self.journal()}"
+        assert answers, f"{program} {arguments} said nothing and ended with {result.rc}\n{self.journal()}"
         return answers
 
     def grant(self, outputs="0xffffffffffffffff", interval_ms=10, lifetime_ms=60000):
@@ -98,6 +98,18 @@ class Capd:
         frame, pixels = self.pixels(output)
         assert frame["format"] == "XR24"
         return frame, pixels[:, :, 2::-1]
+
+    def composed(self, output=0):
+        """(picture, pointer): what uploadd makes of a frame, as (height, width, 3) uint8 RGB, and its layer of the pointer:
+        (x, y, pixels) with pixels as (height, width, 4) uint8 RGB premultiplied and alpha, or None."""
+        self.grant()
+        answer, = self.probe(f"{output} /tmp/composed", program="framecompose")
+        assert answer.kind == "picture", f"{dict(answer)}\n{self.journal()}"
+        pixels = numpy.frombuffer(self.vm.read("/tmp/composed"), numpy.uint8).reshape(-1, 4)
+        x, y, width, height = map(int, answer["pointer"].split(","))
+        shown = answer.width * answer.height
+        picture = pixels[:shown].reshape(answer.height, answer.width, 4)[:, :, 2::-1]
+        return picture, (x, y, pixels[shown:].reshape(height, width, 4)[:, :, [2, 1, 0, 3]]) if width else None
 
     def session(self):
         """A client that stays connected."""

@@ -37,14 +37,15 @@ def install(build, folder):
     return folder
 
 
-def image(build, run_dir, selinux="none"):
+def image(build, run_dir, selinux="none", kernel=None):
     """The test image with the agent in it, and with build's SELinux module where that is wanted. Returns its directory."""
     run_dir, policy = pathlib.Path(run_dir), None
     if selinux != "none":
         policy = run_dir / "policy"
         policy.mkdir()
         shutil.copy(build / "selinux" / "streamsight.pp", policy)
-    return build_image(build, payload=install(build, run_dir / "payload"), enable=UNITS, selinux=selinux, policy=policy)
+    return build_image(build, payload=install(build, run_dir / "payload"), enable=UNITS, selinux=selinux, policy=policy,
+                       kernel=kernel)
 
 
 class TimedOut(AssertionError):

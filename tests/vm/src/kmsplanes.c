@@ -8,18 +8,25 @@
  *   fb FORMAT WIDTH HEIGHT FILE     "fb ID": a framebuffer of the file's bytes, rows without padding
  *   mode CONNECTOR WIDTHxHEIGHT     "blob ID": the mode for a CRTC's MODE_ID
  *   set OBJECT NAME=VALUE,…         "done": for the next commit
- *   commit                          "done" once it is on the screen */
+ *   commit                          "done" once it is on the screen
+ *   writeback CONNECTOR WIDTH HEIGHT FILE
+ *                                   "done": commits, and writes what the card itself made of the planes
+ * then, as XRGB8888, through a connector of this kind (drm_writeback.c) */
 
 #include <drm_fourcc.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include <xf86drm.h>
 #include <xf86drmMode.h>
+
+#define WRITEBACK_WAIT_MS 30000
 
 static int card;
 static drmModeAtomicReq *request;
@@ -50,12 +57,25 @@ typedef struct Buffer {
         uint8_t *pixels;
 } Buffer;
 
+static uint32_t pixel_size(uint32_t format) {
+        switch (format) {
+        case DRM_FORMAT_RGB565:
+                return 2;
+        case DRM_FORMAT_XRGB16161616:
+        case DRM_FORMAT_ARGB16161616:
+                return 8;
+        default:
+                return 4;
+        }
+}
+
 static bool make_buffer(uint32_t format, uint32_t width, uint32_t height, Buffer *ret) {
-        uint32_t handle, bits = format == DRM_FORMAT_RGB565 ? 16 : 32;
+        uint32_t handle;
         uint64_t offset;
         Buffer b;
 
-        if (drmModeCreateDumbBuffer(card, width, height, bits, 0, &handle, &b.pitch, &b.size) != 0 ||
+        if (drmModeCreateDumbBuffer(card, width, height, pixel_size(format) * 8, 0, &handle, &b.pitch,
+                                    &b.size) != 0 ||
             drmModeAddFB2(card, width, height, format, (uint32_t[4]){ handle }, (uint32_t[4]){ b.pitch },
                           (uint32_t[4]){}, &b.fb, 0) != 0 ||
             drmModeMapDumbBuffer(card, handle, &offset) != 0)
@@ -70,7 +90,7 @@ static bool make_buffer(uint32_t format, uint32_t width, uint32_t height, Buffer
 }
 
 static bool read_rows(const Buffer *b, uint32_t format, uint32_t width, uint32_t height, FILE *file) {
-        size_t row = (size_t) width * (format == DRM_FORMAT_RGB565 ? 2 : 4);
+        size_t row = (size_t) width * pixel_size(format);
 
         for (uint32_t y = 0; y < height; y++)
                 if (fread(b->pixels + (size_t) y * b->pitch, 1, row, file) != row)
@@ -142,6 +162,44 @@ static bool commit(void) {
         return r == 0;
 }
 
+/* A writeback connector's properties are of one commit only, and its fence is signalled when the picture is
+ * whole. */
+static bool write_back(uint32_t connector, const Buffer *b) {
+        int32_t fence = -1;
+        bool good = set_property(connector, "WRITEBACK_FB_ID", b->fb) &&
+                    set_property(connector, "WRITEBACK_OUT_FENCE_PTR", (uintptr_t) &fence) && commit();
+
+        if (good) {
+                struct pollfd p = { fence, POLLIN, 0 };
+                good = poll(&p, 1, WRITEBACK_WAIT_MS) == 1;
+                if (!good)
+                        errno = ETIME;
+        }
+        if (fence >= 0)
+                close(fence);
+        return good;
+}
+
+static bool do_writeback(const char *arguments) {
+        uint32_t connector, width, height;
+        char path[256];
+        Buffer b;
+
+        if (sscanf(arguments, "%u %u %u %255s", &connector, &width, &height, path) != 4 ||
+            !make_buffer(DRM_FORMAT_XRGB8888, width, height, &b))
+                return false;
+        FILE *file = fopen(path, "we");
+        bool good = file && write_back(connector, &b);
+        for (uint32_t y = 0; y < height && good; y++)
+                good = fwrite(b.pixels + (size_t) y * b.pitch, 4, width, file) == width;
+        good = file && fclose(file) == 0 && good;
+        munmap(b.pixels, b.size);
+        drmModeRmFB(card, b.fb);
+        if (good)
+                puts("done");
+        return good;
+}
+
 /* False: errno says why it could not be done. */
 static bool obey(char *line) {
         if (strncmp(line, "fb ", 3) == 0)
@@ -150,6 +208,8 @@ static bool obey(char *line) {
                 return do_mode(line + 5);
         if (strncmp(line, "set ", 4) == 0)
                 return do_set(line + 4);
+        if (strncmp(line, "writeback ", 10) == 0)
+                return do_writeback(line + 10);
         if (strcmp(line, "commit") != 0 || !commit())
                 return false;
         puts("done");
@@ -208,6 +268,7 @@ int main(int argc, char *argv[]) {
                 return EXIT_FAILURE;
         }
         (void) drmSetMaster(card);
+        (void) drmSetClientCap(card, DRM_CLIENT_CAP_WRITEBACK_CONNECTORS, 1);
         request = drmModeAtomicAlloc();
         if (!request || !print_objects())
                 return EXIT_FAILURE;
