@@ -23,6 +23,8 @@ static void usage(void) {
               "  dump OUTPUT FILE [PLANE]       asks for a frame and writes a plane's rows, without padding; default 0\n"
               "  planes OUTPUT                  asks for a frame and prints all its planes\n"
               "  session                        does as lines of input say: next OUTPUT, confirm, hear\n"
+              "  tear OUTPUT COUNT READ_MS      asks for frames as uploadd does whose reading takes so long, and counts\n"
+              "                                 which a flip has torn, and which were torn again when taken again\n"
               "  write OUTPUT                   asks for a frame and tries to change it\n"
               "  grant OUTPUTS INTERVAL_MS LIFETIME_MS | revoke | status\n"
               "  rescan CARDS TIME              tells of cards (1) or displays (0) that changed at this time, ns\n"
@@ -227,6 +229,38 @@ static void do_session(int fd) {
         }
 }
 
+/* Whether a frame was whole when it had been read, for so long. */
+static uint32_t read_for(int fd, uint32_t output, unsigned read_ms) {
+        struct wire_frame_confirm confirm = { WIRE_FRAME_CONFIRM, output, 0 };
+        Answer answer;
+
+        client_next(fd, output, &answer);
+        if (answer.type != WIRE_FRAME_FRAME)
+                return 0;
+        client_answer_close(&answer);
+        confirm.sequence = answer.frame.sequence;
+        usleep(read_ms * 1000);
+        client_ask(fd, &confirm, sizeof(confirm), &answer);
+        return answer.confirmed.whole;
+}
+
+static void do_tear(int fd, uint32_t output, unsigned count, unsigned read_ms) {
+        unsigned frames = 0, torn = 0, again = 0;
+
+        for (unsigned i = 0; i < count; i++) {
+                uint32_t whole = read_for(fd, output, read_ms);
+                frames += whole != 0;
+                torn += whole == WIRE_AGAIN;
+                for (bool first = true; whole == WIRE_AGAIN; first = false) {
+                        whole = read_for(fd, output, read_ms);
+                        again += first && whole != WIRE_WHOLE;
+                }
+                /* Not in step with what is shown. */
+                usleep(20000 + (useconds_t) random() % 20000);
+        }
+        printf("tear frames=%u torn=%u again=%u\n", frames, torn, again);
+}
+
 /* A picture that its receiver can change would be a way to draw on the screen. */
 static void do_write(int fd, uint32_t output) {
         Answer answer;
@@ -294,6 +328,9 @@ int main(int argc, char *argv[]) {
                 do_planes(fd, (uint32_t) number(arguments[0]));
         else if (strcmp(command, "session") == 0 && n == 0)
                 do_session(fd);
+        else if (strcmp(command, "tear") == 0 && n == 3)
+                do_tear(fd, (uint32_t) number(arguments[0]), (unsigned) number(arguments[1]),
+                        (unsigned) number(arguments[2]));
         else if (strcmp(command, "write") == 0 && n == 1)
                 do_write(fd, (uint32_t) number(arguments[0]));
         else if (strcmp(command, "grant") == 0 && n == 3) {

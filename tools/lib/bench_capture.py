@@ -144,13 +144,32 @@ def agent_gets(machine, viewer, folder):
         (7, 1, 1024, 768) in shown(segments, 1), shown(segments, 0)[-1] == (8, 0, 800, 600)
 
 
-def leaks(vm, options):
-    """False if anything does."""
+def alone(vm, build):
+    """capd without the rest of the agent."""
     vm.run("systemctl stop streamsight-brokerd streamsight-broker.socket streamsight-uploadd streamsight-capd", check=True)
-    capd = Capd(vm, options.build)
-    with Painter(vm, n=7):
+    return Capd(vm, build)
+
+
+def print_tearing(capd):
+    """How many readings a flip comes into, of a screen that flips as often as the painter can."""
+    with Painter(capd.vm, options=("--rate=60", "--size=640x480")) as painter:
+        for milliseconds in (2, 5):
+            capd.grant()
+            began = painter.next()
+            counts, = capd.probe(f"tear 0 200 {milliseconds}")
+            now = clock(capd.vm)[0] * 1e9
+            while (ended := painter.next()).shown_boottime < now:
+                pass
+            rate = (ended.n - began.n) / (ended.shown_boottime - began.shown_boottime) * 1e9
+            print(f"{counts.frames} readings of {milliseconds} ms, of a screen that flips {rate:.0f} times a second: {counts.torn} torn, "
+                  f"and of those {counts.again} torn again when taken again at once")
+
+
+def leaks(capd, options):
+    """False if anything does."""
+    with Painter(capd.vm, n=7):
         capd.grant()
-        print(f"\nioctls for a frame of one plane: {capd.ioctls(0)}, and {capd.ioctls(0, confirm=True) - capd.ioctls(0)} to say whether it "
+        print(f"ioctls for a frame of one plane: {capd.ioctls(0)}, and {capd.ioctls(0, confirm=True) - capd.ioctls(0)} to say whether it "
               "is whole")
         capd.count(2, 50)
         capd.watch_handles()
@@ -202,7 +221,10 @@ def main():
         for question, our, their in zip(("the pointer", "the second output", "a mode that changes"), ours, theirs):
             print(f"{question:26}{'yes' if our else 'no':>14}{'yes' if their else 'no':>14}")
         print(f"(kmsgrab for 20 s, a change of the mode after 4: {said}; the second output only by another process, with -crtc_id)")
-        if not leaks(machine.vm, options):
+        capd = alone(machine.vm, options.build)
+        print()
+        print_tearing(capd)
+        if not leaks(capd, options):
             sys.exit("Something leaks.")
 
 
