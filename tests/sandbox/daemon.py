@@ -94,8 +94,9 @@ class Place:
         return self.victim.exists() and self.victim.read_text() == "still here\n" and \
             [path.name for path in self.dir.glob("victim*")] == ["victim"]
 
-    def start(self, process, *, attacked=True, user=None, extra_fds=(), **environment):
-        """A running process. Its standard error goes to a file of its own: see log()."""
+    def start(self, process, *, attacked=True, user=None, passable=True, extra_fds=(), **environment):
+        """A running process; of root, it has every capability, and those that it could pass on, if passable, are some of them. Its
+        standard error goes to a file of its own: see log()."""
         passed = {"capd": ("frame", "control"), "brokerd": ("broker",), "uploadd": ()}[process]
         program = self.build / "tests" / "sandbox" / f"attacked-{process}" if attacked else \
             self.build / process / f"streamsight-{process}"
@@ -109,7 +110,8 @@ class Place:
             privileges = [f"--reuid={user}", "--regid=nogroup", "--clear-groups", f"--inh-caps={kept}",
                           f"--ambient-caps={kept}", f"--bounding-set={kept}"]
         else:
-            privileges = [f"--inh-caps={MORE}", f"--ambient-caps={MORE}"]
+            more = MORE if passable else "-all"
+            privileges = [f"--inh-caps={more}", f"--ambient-caps={more}"]
         fds = [self._sockets[name].fileno() for name in passed] + list(extra_fds)
 
         # bash keeps what it is given: high numbers first, then from 3 on

@@ -34,6 +34,13 @@ def test_a_step_that_is_not_taken_ends_it(place, process, step):
 
 
 @pytest.mark.parametrize("process", PROCESSES)
+def test_capabilities_that_are_not_given_up_end_it(place, process):
+    """Though it could pass none on, which would end it too."""
+    status, log = place.run(process, passable=False, STREAMSIGHT_STEP="capabilities:lie")
+    assert status == 1 and "its capabilities are not what they should be" in log, log
+
+
+@pytest.mark.parametrize("process", PROCESSES)
 def test_with_every_step_it_goes_on(place, process):
     """Else the test above would pass whatever it made fail."""
     started = place.confined(process)
