@@ -87,6 +87,18 @@ def test_a_recording_comes_back_and_nothing_was_denied(machine, viewer, tmp_path
     assert machine.denials() == []
 
 
+@pytest.mark.parametrize("process", ["uploadd", "brokerd"])
+def test_certificates_that_a_service_cannot_read(machine, process):
+    """Though they are there, and everybody may read them: it says so and does not start."""
+    section = {"uploadd": "Bucket", "brokerd": "ControlPlane"}[process]
+    unit, path = f"streamsight-{process}", "/var/lib/certificates.pem"
+    machine.vm.write("/etc/streamsight/agent.conf.d/ca.conf", f"[{section}]\nCAFile={path}\n")
+    machine.run(f"cp /etc/streamsight/ca.pem {path} && chmod 644 {path}; ! systemctl restart {unit}", check=True)
+    journal = machine.run(f"journalctl --sync; journalctl -q --no-pager -o cat -u {unit}").output.decode()
+    machine.run(f"rm /etc/streamsight/agent.conf.d/ca.conf {path}; systemctl restart {unit}", check=True)
+    assert re.search(rf"Cannot read certificates from {path}, for \[{section}\] CAFile=.*keep the file below /etc/streamsight", journal)
+
+
 # --- a domain alone: as root with every capability, without seccomp, namespaces and the unit's other settings
 
 ATTEMPTS = r"""
@@ -98,6 +110,8 @@ report("write-tmp", open(my $f, ">", "/tmp/probe"));
 report("executable-memory", syscall(9, 0, 4096, 5, 0x22, -1, 0) != -1);
 my ($what, $where, $type) = ("none", "/mnt", "tmpfs");  # constants would be read-only to Perl
 report("mount", syscall(165, $what, $where, $type, 0, 0) != -1);
+my $map = "\0" x 128;
+report("bpf", syscall(321, 0, $map, 128) != -1);
 report("ptrace", syscall(101, 16, PID, 0, 0) != -1);
 report("signal", kill(23, PID));
 report("packet-socket", socket(my $s, 17, 3, 0));
@@ -183,18 +197,20 @@ sysopen(my $f, "/dev/dri/card0", 0) or die "card0: $!";
 # in and out, 8 bytes, at an address that cannot be read: nothing gets further than that
 report("d-$_", syscall(16, fileno($f), 0xc0086400 | $_, 1) != -1) for 0 .. 255;
 report("terminal", syscall(16, fileno($f), 0x5401, 1) != -1);
+report("terminal-extended", syscall(16, fileno($f), 0xffffffff00005401, 1) != -1);
+report("mode-extended", syscall(16, fileno($f), 0xffffffff00000000 | 0xc06864a2, 1) != -1);
 """
 
 
 def test_the_cards_take_the_tables_ioctls_and_no_other(probed, tmp_path):
     def refused(domain):
         answers = probed.probe(domain, IOCTLS)
-        assert len(answers) == 257
+        assert len(answers) == 259
         return {name for name, error in answers.items() if error == errno.EACCES}
     serving, opening = drm_requests(tmp_path)
     allowed = {f"d-{request & 0xff}" for request in serving | opening}
     assert refused(NO_DOMAIN) <= {"d-48", "d-49"}  # AGP_ACQUIRE and AGP_RELEASE, by DRM: for the master alone
-    assert refused("capd") == {f"d-{n}" for n in range(256)} - allowed | {"terminal"}
+    assert refused("capd") == {f"d-{n}" for n in range(256)} - allowed | {"terminal", "terminal-extended", "mode-extended"}
 
 
 def test_the_boolean_opens_other_ports(probed):
