@@ -1,44 +1,64 @@
-"""Code inside an installed service, as tests/sandbox/ has it: in place of the daemon, in its own unit, as its user, in its domain, with
-its sockets and the machine's real card, frames and processes. SELinux is enforcing."""
+"""Code inside an installed service, as tests/sandbox/ has it: in place of the daemon, as its user, in its domain, with its sockets and
+the machine's real card, frames and processes. Once in its own unit with everything on, and again so that each layer is alone:
+without SELinux, and with SELinux alone."""
 
 import re
 import subprocess
 
 import pytest
 
+from sandbox.daemon import BITS
 from sandbox.test_promises import NO
 
 from .machine import ConfinedMachine
 
 pytestmark = pytest.mark.vm
 
-# Of the attacks of tests/sandbox/attack.c those that a machine makes more real: each costs the start of a service.
-EACH = ("open_at", "exec", "trace", "do_mount", "bpf", "connect_ssh", "terminal_extended", "many_descriptors")
-TRIED = {
-    "capd": (*EACH, "set_master", "set_master_extended", "set_mode_extended"),
-    "uploadd": (*EACH, "udp"),
-}
+PROCESSES = tuple(BITS)
 # Whoever is started, or connects, when this one is.
-OTHERS = {"capd": ("brokerd", "uploadd"), "uploadd": ()}
+OTHERS = {"capd": ("brokerd", "uploadd"), "uploadd": (), "brokerd": ("uploadd",)}
+SOCKET = {"capd": "broker", "uploadd": "control", "brokerd": "frame"}  # each is not for it
+# Of the attacks of tests/sandbox/attack.c those that a machine makes more real. Where each has to enter its sandbox first, it costs a second.
+EACH = ("many_descriptors", "open_victim", "write_file", "exec", "trace", "do_mount", "bpf", "connect_ssh", "terminal_extended", "dial_path")
+TRIED = {"capd": (*EACH, "set_master", "set_master_extended", "set_mode_extended"), "uploadd": (*EACH, "udp", "map_given"), "brokerd": (*EACH, "map_given")}
+# What a domain stops with nothing else there, and what it does not: docs/selinux.md
+ALONE = ("raise_limit", "exec", "open_victim", "open_own_memory", "create", "write_file", "remove_file", "make_node", "change_mode", "change_root", "packet",
+         "raw", "connect_ssh", "dial_path", "trace", "be_traced", "do_kill", "map_code", "make_code", "do_mount", "add_key", "bpf", "load_module", "load_kernel",
+         "become_root", "do_reboot", "read_log", "set_priority")
+DOMAIN = {"capd": (*ALONE, "netlink", "inet", "udp", "set_master", "set_master_extended", "set_mode", "set_mode_extended", "commit", "lease"),
+          "uploadd": (*ALONE, "netlink", "udp"), "brokerd": ALONE}
+NOT_ALONE = ("many_descriptors", "be_dumpable", "do_fork", "open_at", "unshare_user", "uring", "change_filter", "change_personality")
+FOLDER = "/var/lib/attack"  # with what everybody may change
 
-DROPIN = """[Service]
+# The installed unit, with room for a process for each attack
+CONFINED = """[Service]
 EnvironmentFile=-/run/attack/environment
 Restart=no
+TasksMax=8
+WatchdogSec=0
+TimeoutStartSec=300
 """
-
-# Prints "NAME CODE STATUS" for each of its arguments, as waitid(2) has them. A service that goes on is waited for.
-LOOP = r"""
-sibling=$(systemctl show -P MainPID dbus)
-for name in "$@"; do
-    printf 'STREAMSIGHT_ATTACK=%s\nSTREAMSIGHT_SIBLING=%s\n' $name $sibling >/run/attack/environment
-    if systemctl start $unit 2>/dev/null; then
-        streamsight start
-        for i in $(seq 300); do systemctl is-active -q $unit || break; sleep 0.2; done
-    fi
-    echo $name $(systemctl show --value -p ExecMainCode -p ExecMainStatus $unit)
-done
+# In its place: the same user, sockets and domain, every capability, and nothing that confines
+PLAIN = """[Unit]
+Requires={sockets}
+[Service]
+Type=notify
+User=streamsight-{process}
+ExecStart=/usr/lib/streamsight/streamsight-{process}
+Sockets={sockets}
+AmbientCapabilities=~
+LimitCORE=0
+LimitNOFILE=8192
+LimitMEMLOCK=infinity
+TimeoutStartSec=300
+EnvironmentFile=/run/attack/environment
+Environment=STREAMSIGHT_STEP=enter:lie
+{more}
 """
-KILLED, EXITED, SIGSYS = 2, 1, 31
+SOCKETS = {"capd": "streamsight-capd-frame.socket streamsight-capd-control.socket", "uploadd": "", "brokerd": "streamsight-broker.socket"}
+MORE = {"capd": "SupplementaryGroups=video", "uploadd": "",
+        "brokerd": "StateDirectory=streamsight\nLoadCredentialEncrypted=wrapping-key:/etc/credstore.encrypted/streamsight.wrapping-key"}
+KILLED, SIGSYS = 2, 31
 
 
 @pytest.fixture(scope="module")
@@ -57,45 +77,64 @@ def machine(build, listed, machine_image, stack, tmp_path_factory):
         machine.run("setsebool streamsight_connect_any_port on", check=True)
         machine.configure()
         machine.settle_enrolled()
-        for process in TRIED:
+        machine.run("systemd-run --quiet -u attack-sibling /usr/bin/sleep 36000", check=True)
+        for process in PROCESSES:
             machine.vm.put(build / "tests/sandbox" / f"attacked-{process}", f"/root/attacked/{process}")
         yield machine
 
 
 class Attacked:
-    """Context manager: a service whose program is the one that attacks."""
+    """Context manager: a service whose program is the one that attacks. confine() first."""
 
     def __init__(self, machine, process):
         self.machine, self.process = machine, process
-        self.unit, self.program = f"streamsight-{process}", f"/usr/lib/streamsight/streamsight-{process}"
+        self.unit, self.program = f"streamsight-{process}.service", f"/usr/lib/streamsight/streamsight-{process}"
+        self.others = " ".join(f"streamsight-{name}.service" for name in OTHERS[process])
 
     def __enter__(self):
-        others = " ".join(f"streamsight-{name}.service" for name in OTHERS[self.process])
-        self.machine.vm.write(f"/run/systemd/system/{self.unit}.service.d/attack.conf", DROPIN)
-        self.machine.run(f"mkdir -p /run/attack; systemctl stop {others} {self.unit}.service; mv {self.program} /root/; "
-                         f"cp /root/attacked/{self.process} {self.program}; restorecon {self.program}; "
-                         + (f"systemctl mask --runtime --quiet {others}" if others else "systemctl daemon-reload"), timeout=120, check=True)
+        self.machine.run(f"mkdir -p /run/attack; "
+                         + (f"systemctl stop {self.others}; systemctl mask --runtime --quiet {self.others}; " if self.others else "") +
+                         f"systemctl stop {self.unit}; mv {self.program} /root/; cp /root/attacked/{self.process} {self.program}; restorecon {self.program}; "
+                         "setsebool streamsight_connect_any_port off", timeout=120, check=True)
         return self
 
     def __exit__(self, *exc):
-        others = " ".join(f"streamsight-{name}.service" for name in OTHERS[self.process])
-        self.machine.run(f"rm -r /run/systemd/system/{self.unit}.service.d /run/attack; mv /root/streamsight-{self.process} {self.program}; "
-                         f"restorecon {self.program}; " + (f"systemctl unmask --runtime --quiet {others}; " if others else "") +
-                         f"systemctl daemon-reload; systemctl restart {others} {self.unit}.service", timeout=120, check=True)
+        self.machine.run(f"rm -r /run/systemd/system/{self.unit}* /run/attack; mv /root/streamsight-{self.process} {self.program}; restorecon {self.program}; "
+                         + (f"systemctl unmask --runtime --quiet {self.others}; " if self.others else "") +
+                         "setenforce 1; setsebool streamsight_connect_any_port on; "
+                         f"systemctl daemon-reload; systemctl restart {self.others} {self.unit}", timeout=120, check=True)
+
+    def confine(self, *, itself, selinux):
+        """By its unit and itself, or not; by SELinux, or not."""
+        self.machine.run(f"rm -rf /run/systemd/system/{self.unit}*")
+        self.machine.vm.write(f"/run/systemd/system/{self.unit}" + (".d/attack.conf" if itself else ""),
+                              CONFINED if itself else PLAIN.format(process=self.process, sockets=SOCKETS[self.process], more=MORE[self.process]))
+        self.machine.run(f"systemctl daemon-reload; setenforce {int(selinux)}", check=True)
+        return self
+
+    def start(self, names, then="true"):
+        """Tries them, with what is there for them to change made anew. Returns how it ended, as waitid(2) has it, and what it said."""
+        self.machine.run(f"rm -rf {FOLDER}; mkdir -m 777 {FOLDER} && echo here >{FOLDER}/victim && chmod 666 {FOLDER}/victim && "
+                         f"chcon -R -t shadow_t {FOLDER} && printf '%s\\n' 'STREAMSIGHT_ATTACK={' '.join(names)}' "
+                         f"STREAMSIGHT_SIBLING=$(systemctl show -P MainPID attack-sibling) STREAMSIGHT_VICTIM={FOLDER}/victim "
+                         f"STREAMSIGHT_ABSTRACT=attack STREAMSIGHT_SOCKET=/run/streamsight/{SOCKET[self.process]}.sock >/run/attack/environment", check=True)
+        end, text = self.machine.run(
+            f"cursor=$(journalctl -q -n 0 --show-cursor | sed 's/^-- cursor: //'); if systemctl start {self.unit} 2>/dev/null; then {then}; for i in $(seq 100); do systemctl is-active -q {self.unit} || break; sleep 0.2; done; fi; "
+            f"echo $(systemctl show -P ExecMainCode -P ExecMainStatus {self.unit}); journalctl --sync; "
+            f"journalctl -q --no-pager -o cat --after-cursor=\"$cursor\" -u {self.unit}",
+            timeout=400, check=True).output.decode(errors="replace").split("\n", 1)
+        return tuple(int(word) for word in end.split()), text
 
     def run(self, names):
-        """{name: killed, refused or done}, as it ended."""
-        output = self.machine.run(f"unit={self.unit}.service; set -- {' '.join(names)}; {LOOP}", timeout=600, check=True).output.decode()
-        ends = {name: (int(code), int(status)) for name, code, status in re.findall(r"^(\w+) (\d+) (\d+)$", output, re.M)}
-        said = self.machine.run(f"journalctl --sync; journalctl -q --no-pager -o cat -u {self.unit}").output.decode(errors="replace")
-        judged = {}
-        for name in names:
-            if ends.get(name) == (KILLED, SIGSYS):
-                judged[name] = "killed"
-            elif ends.get(name) == (EXITED, 0) and (results := re.findall(rf"^attack {name} ended with (-?\d+)$", said, re.M)):
-                judged[name] = "refused" if -int(results[-1]) in NO else "done"
-            else:
-                judged[name] = f"{ends.get(name)}\n{said[-1500:]}"
+        """{name: killed, refused or done}, each by a process of its own."""
+        end, text = self.start(names)
+        judged = dict.fromkeys(names, "done")
+        for name, signal in re.findall(r"^attack (\w+) was ended by signal (\d+)$", text, re.M):
+            judged[name] = "killed" if int(signal) == SIGSYS else f"ended by signal {signal}"
+        ended = re.findall(r"^attack (\w+) ended with (-?\d+)$", text, re.M)
+        judged |= {name: "refused" for name, result in ended if -int(result) in NO}
+        silent = set(names) - {name for name, _ in ended} - {name for name in names if judged[name] != "done"}
+        assert end == (1, 0) and not silent, (end, silent, text[-3000:])
         return judged
 
     def filter_hits(self):
@@ -104,25 +143,33 @@ class Attacked:
         return re.findall(rf"subj=system_u:system_r:streamsight_{self.process}_t:s0 .*exe=\"{self.program}\" sig={SIGSYS}", said)
 
 
-@pytest.mark.parametrize("process", TRIED)
+@pytest.mark.parametrize("process", PROCESSES)
 def test_from_inside_a_service(machine, listed, process):
-    def expected(name):
-        outcome = listed[0][process, name]
-        # Ports: where Landlock does not know them, the domain does
-        return "refused" if outcome in ("paths", "ports") else outcome
-    machine.run("setsebool streamsight_connect_any_port off", check=True)
-    try:
-        with Attacked(machine, process) as attacked:
+    def expected(name, selinux):
+        outcome = "refused" if name == "dial_path" and process != "capd" else listed[0][process, name]
+        # The machine's kernel has Landlock's paths, and not its ports: those are for the domain alone
+        return {"paths": "refused", "ports": "refused" if selinux else "done"}.get(outcome, outcome)
+    with Attacked(machine, process) as attacked:
+        for selinux in (True, False):
             before = len(attacked.filter_hits())
-            assert attacked.run(TRIED[process]) == {name: expected(name) for name in TRIED[process]}
+            ended = attacked.confine(itself=True, selinux=selinux).run(TRIED[process])
+            assert ended == {name: expected(name, selinux) for name in TRIED[process]}, f"SELinux enforcing: {selinux}"
             assert len(attacked.filter_hits()) > before
-    finally:
-        machine.run("setsebool streamsight_connect_any_port on", check=True)
+        names = (*DOMAIN[process], *NOT_ALONE)
+        assert attacked.confine(itself=False, selinux=False).run(names) == dict.fromkeys(names, "done"), "with nothing to stop it"
+        alone = attacked.confine(itself=False, selinux=True).run(names)
+        assert alone == dict.fromkeys(DOMAIN[process], "refused") | dict.fromkeys(NOT_ALONE, "done"), "SELinux alone"
 
 
 def test_frames_from_inside_uploadd(machine, listed):
     """A dma-buf that the real capd has given it, for a grant of the real brokerd's."""
+    def tried(attacked, name):
+        end, text = attacked.start([name], "streamsight start")
+        results = re.findall(rf"^attack {name} ended with (-?\d+)$", text, re.M)
+        assert (end == (KILLED, SIGSYS)) != bool(results), (end, text[-3000:])
+        return "done" if results else "killed"
     with Attacked(machine, "uploadd") as attacked:
-        assert attacked.run(listed[1]) == listed[1]
+        attacked.confine(itself=True, selinux=True)
+        assert {name: tried(attacked, name) for name in listed[1]} == listed[1]
     machine.run("streamsight stop", check=True)
     machine.wait("nothing records", lambda s: s["State"] == "idle")
