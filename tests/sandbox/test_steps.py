@@ -41,6 +41,13 @@ def test_capabilities_that_are_not_given_up_end_it(place, process):
 
 
 @pytest.mark.parametrize("process", PROCESSES)
+def test_another_filter_is_not_its_own(place, process):
+    """As its unit's, which is there already."""
+    status, log = place.run(process, STREAMSIGHT_FILTERED="1", STREAMSIGHT_STEP="load:lie")
+    assert status == 1 and "its system call filter is not in force" in log, log
+
+
+@pytest.mark.parametrize("process", PROCESSES)
 def test_with_every_step_it_goes_on(place, process):
     """Else the test above would pass whatever it made fail."""
     started = place.confined(process)
