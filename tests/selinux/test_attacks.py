@@ -2,6 +2,7 @@
 the machine's real card, frames and processes. Once in its own unit with everything on, and again so that each layer is alone:
 without SELinux, and with SELinux alone."""
 
+import errno
 import re
 import subprocess
 
@@ -59,6 +60,7 @@ SOCKETS = {"capd": "streamsight-capd-frame.socket streamsight-capd-control.socke
 MORE = {"capd": "SupplementaryGroups=video", "uploadd": "",
         "brokerd": "StateDirectory=streamsight\nLoadCredentialEncrypted=wrapping-key:/etc/credstore.encrypted/streamsight.wrapping-key"}
 KILLED, SIGSYS = 2, 31
+REFUSED = NO | {errno.EROFS}  # ProtectSystem=
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +116,7 @@ class Attacked:
 
     def start(self, names, then="true"):
         """Tries them, with what is there for them to change made anew. Returns how it ended, as waitid(2) has it, and what it said."""
-        self.machine.run(f"rm -rf {FOLDER}; mkdir -m 777 {FOLDER} && echo here >{FOLDER}/victim && chmod 666 {FOLDER}/victim && "
+        self.machine.run(f"systemctl stop {self.unit}; rm -rf {FOLDER}; mkdir -m 777 {FOLDER} && echo here >{FOLDER}/victim && chmod 666 {FOLDER}/victim && "
                          f"chcon -R -t shadow_t {FOLDER} && printf '%s\\n' 'STREAMSIGHT_ATTACK={' '.join(names)}' "
                          f"STREAMSIGHT_SIBLING=$(systemctl show -P MainPID attack-sibling) STREAMSIGHT_VICTIM={FOLDER}/victim "
                          f"STREAMSIGHT_ABSTRACT=attack STREAMSIGHT_SOCKET=/run/streamsight/{SOCKET[self.process]}.sock >/run/attack/environment", check=True)
@@ -132,9 +134,9 @@ class Attacked:
         for name, signal in re.findall(r"^attack (\w+) was ended by signal (\d+)$", text, re.M):
             judged[name] = "killed" if int(signal) == SIGSYS else f"ended by signal {signal}"
         ended = re.findall(r"^attack (\w+) ended with (-?\d+)$", text, re.M)
-        judged |= {name: "refused" for name, result in ended if -int(result) in NO}
+        judged |= {name: "refused" for name, result in ended if -int(result) in REFUSED}
         silent = set(names) - {name for name, _ in ended} - {name for name in names if judged[name] != "done"}
-        assert end == (1, 0) and not silent, (end, silent, text[-3000:])
+        assert end == (1, 0) and not silent, (end, silent, text[-3000:], self.machine.journal())
         return judged
 
     def filter_hits(self):
