@@ -168,10 +168,9 @@ def print_tearing(capd):
 def leaks(capd, options):
     """False if anything does."""
     with Painter(capd.vm, n=7):
-        capd.grant()
+        capd.count(2, 50)
         print(f"ioctls for a frame of one plane: {capd.ioctls(0)}, and {capd.ioctls(0, confirm=True) - capd.ioctls(0)} to say whether it "
               "is whole")
-        capd.count(2, 50)
         capd.watch_handles()
         before = capd.counted()
         capd.count(2, options.frames // 2)
