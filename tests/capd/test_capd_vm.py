@@ -451,11 +451,15 @@ def test_copies_of_a_screen_that_flips_all_the_time(image, build, tmp_path):
         capd = Capd(vm, build)
         capd.grant()
         answers = capd.probe("next 0 10 20")
-        assert [a.kind for a in answers] == ["frame"] * 10 and {a.memory for a in answers} == {MEMFD}
+        frames = [a for a in answers if a.kind == "frame"]
+        # On a slow machine two requests can reach capd at once, the second too soon.
+        assert frames and {a.memory for a in frames} == {MEMFD} and {a.reason for a in answers if a not in frames} <= {TOO_SOON}
         session = capd.session()
         wholes = set()
-        for _ in range(10):
+        for _ in range(100):
             capd.grant()
             assert session.ask("next 0").kind == "frame"
             wholes.add(session.ask("confirm").whole)
+            if TORN in wholes:
+                break
         assert TORN in wholes and wholes <= {WHOLE, TORN}
