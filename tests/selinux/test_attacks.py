@@ -116,7 +116,8 @@ class Attacked:
 
     def start(self, names, then="true"):
         """Tries them, with what is there for them to change made anew. Returns how it ended, as waitid(2) has it, and what it said."""
-        self.machine.run(f"systemctl stop {self.unit}; rm -rf {FOLDER}; mkdir -m 777 {FOLDER} && echo here >{FOLDER}/victim && chmod 666 {FOLDER}/victim && "
+        # Its sockets too: who waits in them, because it takes nobody in while it attacks, would have it started at once
+        self.machine.run(f"systemctl stop {self.unit} {SOCKETS[self.process]}; rm -rf {FOLDER}; mkdir -m 777 {FOLDER} && echo here >{FOLDER}/victim && chmod 666 {FOLDER}/victim && "
                          f"chcon -R -t shadow_t {FOLDER} && printf '%s\\n' 'STREAMSIGHT_ATTACK={' '.join(names)}' "
                          f"STREAMSIGHT_SIBLING=$(systemctl show -P MainPID attack-sibling) STREAMSIGHT_VICTIM={FOLDER}/victim "
                          f"STREAMSIGHT_ABSTRACT=attack STREAMSIGHT_SOCKET=/run/streamsight/{SOCKET[self.process]}.sock >/run/attack/environment", check=True)
