@@ -193,12 +193,16 @@ static void compare_band(const Picture *a, const Picture *b, uint32_t top, uint8
         }
 }
 
-/* stale becomes what has changed. A tile that is stale is copied at once, as it is likely to change again;
- * another one when it is known to differ. */
-static void update_band(Band *band, const Picture *before, uint32_t top, uint8_t *stale) {
+/* stale becomes what has changed; above is that of the band above, or NULL. Copied at once is a tile that is
+ * stale, and one below a tile that differs: either is likely to differ too. Another one is read again when
+ * it is known to. */
+static void update_band(Band *band, const Picture *before, uint32_t top, uint8_t *stale,
+                        const uint8_t *above) {
         uint32_t across = band->now->tiles_across;
         uint8_t differs[SEGMENT_SIDE_MAX / SEGMENT_TILE_WIDTH];
 
+        for (uint32_t x = 0; above && x < across; x++)
+                stale[x] |= above[x];
         take_band(band, top, stale);
         compare_band(band->now, before, top, differs);
         for (uint32_t i = 0; band->one_pass && i < band->n_rows; i++)
@@ -229,7 +233,7 @@ uint32_t picture_update(Picture *now, const Picture *before, const RowHashKey *k
                 uint32_t top = y * SEGMENT_TILE_HEIGHT;
                 find_rows(&band, top);
                 if (stale)
-                        update_band(&band, before, top, changed);
+                        update_band(&band, before, top, changed, y > 0 ? changed - across : NULL);
                 else
                         take_tiles(&band, top, 0, across, true);
                 for (uint32_t x = 0; x < across; x++)

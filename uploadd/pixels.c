@@ -81,6 +81,9 @@ const PixelLoops *pixel_loops_portable(void) {
 #define AVX2  __attribute__((target("avx2")))
 #define SSE41 __attribute__((target("sse4.1")))
 
+#define PIXELS_PER_LINE (64 / sizeof(uint32_t)) /* of the cache */
+#define FETCH_AHEAD     2048U                   /* bytes */
+
 SSE41 static void load_sse41(void *to, const void *from, size_t size) {
         uint8_t *out = to;
         const uint8_t *in = from;
@@ -96,6 +99,13 @@ SSE41 static void load_sse41(void *to, const void *from, size_t size) {
         memcpy(out, in, size);
 }
 
+/* Frames come from memory, not from a cache, and no processor looks past the end of a page by itself. An
+ * address that does not exist is no fault. */
+INLINE void fetch_ahead(const uint32_t *row) {
+        for (size_t i = 0; i < SEGMENT_TILE_WIDTH; i += PIXELS_PER_LINE)
+                _mm_prefetch((const void *) ((uintptr_t) (row + i) + FETCH_AHEAD), _MM_HINT_T0);
+}
+
 SSE41 INLINE void hash_sse41_to(const RowHashKey *key, uint32_t *to, const uint32_t *from, size_t n,
                                 bool stream, RowHash *ret) {
         enum { LANES = SEGMENT_TILE_WIDTH * sizeof(uint32_t) / sizeof(__m128i) };
@@ -103,12 +113,15 @@ SSE41 INLINE void hash_sse41_to(const RowHashKey *key, uint32_t *to, const uint3
 
         for (size_t tile = 0; tile < n; tile++, from += SEGMENT_TILE_WIDTH) {
                 __m128i sums[ROW_HASH_PARTS] = {};
+                fetch_ahead(from);
                 for (size_t i = 0; i < LANES; i++) {
                         const __m128i *in = (const __m128i *) from + i;
                         __m128i row = stream ? _mm_stream_load_si128((__m128i *) in) : _mm_loadu_si128(in);
                         row = _mm_and_si128(row, mask);
-                        if (to)
+                        if (to && stream)
                                 _mm_storeu_si128((__m128i *) (to + tile * SEGMENT_TILE_WIDTH) + i, row);
+                        else if (to)
+                                _mm_stream_si128((__m128i *) (to + tile * SEGMENT_TILE_WIDTH) + i, row);
                         for (size_t part = 0; part < ROW_HASH_PARTS; part++) {
                                 const uint32_t *words = key->words + part * ROW_HASH_SHIFT;
                                 __m128i sum = _mm_add_epi32(row,
@@ -151,13 +164,16 @@ AVX2 INLINE void hash_avx2_to(const RowHashKey *key, uint32_t *to, const uint32_
 
         for (size_t tile = 0; tile < n; tile++, from += SEGMENT_TILE_WIDTH) {
                 __m256i sums[ROW_HASH_PARTS] = {};
+                fetch_ahead(from);
                 for (size_t i = 0; i < LANES; i++) {
                         const __m256i *in = (const __m256i *) from + i;
                         __m256i row = stream ? _mm256_stream_load_si256((__m256i *) in)
                                              : _mm256_loadu_si256(in);
                         row = _mm256_and_si256(row, mask);
-                        if (to)
+                        if (to && stream)
                                 _mm256_storeu_si256((__m256i *) (to + tile * SEGMENT_TILE_WIDTH) + i, row);
+                        else if (to)
+                                _mm256_stream_si256((__m256i *) (to + tile * SEGMENT_TILE_WIDTH) + i, row);
                         for (size_t part = 0; part < ROW_HASH_PARTS; part++) {
                                 const uint32_t *words = key->words + part * ROW_HASH_SHIFT;
                                 __m256i sum = _mm256_add_epi32(

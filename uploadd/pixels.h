@@ -17,7 +17,8 @@ typedef struct PixelLoops {
         /* Hashes n tiles' width of a row. */
         void (*hash)(const RowHashKey *key, const uint32_t *from, size_t n, RowHash *ret);
         /* The same of what it copies, with the unused byte zero: each pixel is read once, so that the hash
-         * is that of the copy also while the source changes. */
+         * is that of the copy also while the source changes. to is aligned to PIXELS_ALIGNMENT, and is
+         * written past the caches: little of what changed is looked at again. */
         void (*copy_hash)(const RowHashKey *key, uint32_t *to, const uint32_t *from, size_t n, RowHash *ret);
         /* The same from write-combined memory: see load. from is aligned to PIXELS_ALIGNMENT. */
         void (*load_hash)(const RowHashKey *key, uint32_t *to, const uint32_t *from, size_t n, RowHash *ret);

@@ -26,7 +26,7 @@ static RowHash wanted_hash(const RowHashKey *key, const uint32_t *pixels) {
 static void check_hashes(const PixelLoops *loops, const RowHashKey *key, const uint32_t *row,
                          uint32_t tiles) {
         enum { TILES = 9 };
-        uint32_t copy[(TILES + 1) * SEGMENT_TILE_WIDTH];
+        _Alignas(PIXELS_ALIGNMENT) uint32_t copy[(TILES + 1) * SEGMENT_TILE_WIDTH];
         static _Alignas(PIXELS_ALIGNMENT) uint32_t aligned[TILES * SEGMENT_TILE_WIDTH],
                         loaded[TILES * SEGMENT_TILE_WIDTH];
         RowHash hashes[TILES + 1], copied[TILES + 1], none;
