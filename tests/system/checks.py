@@ -1,5 +1,7 @@
 """What pictures of the painter, recorded and fetched from the bucket, must be. Each pair records, and judges what was recorded."""
 
+import contextlib
+
 from vm import pattern
 from vm.painter import Painter
 
@@ -58,6 +60,9 @@ def judge_fresh(shown, frames):
 
 
 def judge_present(shown, frames):
-    """What was painted is there."""
-    seen = {pattern.read(frame.image)[0] for frame in frames}
+    """What was painted is there. Who draws into the visible buffer is recorded while drawing too: what is not whole shows nothing."""
+    seen = set()
+    for frame in frames:
+        with contextlib.suppress(ValueError):
+            seen.add(pattern.read(frame.image)[0])
     assert {this.n for this in shown} <= seen, f"recorded {seen}"
