@@ -125,6 +125,14 @@ class Machine(Workstation):
         self.vm.write("/etc/streamsight/agent.conf", self.agent_conf(ca_file="/etc/streamsight/ca.pem", **options))
         self.run("systemctl restart streamsight-uploadd streamsight-brokerd", check=True)
 
+    def plug_card(self, device, driver):
+        """Plugs in a graphics card of QEMU's and waits until capd has opened it. Returns its path."""
+        self.vm.plug(device)
+        card = self.run(f"until card=$(ls -d /sys/bus/pci/drivers/{driver}/*/drm/card*); do sleep 0.1; done 2>&-; echo /dev/dri/${{card##*/}}",
+                        check=True).output.decode().strip()
+        self.run(f"until ls -l /proc/$(systemctl show -P MainPID streamsight-capd)/fd | grep -q {card}; do sleep 0.1; done 2>&-", check=True)
+        return card
+
     def settle_enrolled(self):
         """Enrols it and stops the recording that the policy begins."""
         result = self.enrol()
