@@ -16,6 +16,9 @@
 #include "segment-writer.h"
 
 #define INTERVAL 200000U
+/* Small, for speed, and more tiles than the encoder calls many. */
+#define WIDTH_MAX  200U
+#define HEIGHT_MAX 144U
 
 typedef struct Input {
         const uint8_t *data;
@@ -67,7 +70,8 @@ static void screen_done(Screen *screen) {
 
 /* Another mode, or the same, with the framebuffer in another place. */
 static void set_mode(Desk *desk, Screen *screen, Input *input) {
-        uint32_t id = screen->id, width = 1 + take(input, 2) % 600, height = 1 + take(input, 1);
+        uint32_t id = screen->id, width = 1 + take(input, 2) % WIDTH_MAX,
+                 height = 1 + take(input, 1) % HEIGHT_MAX;
         bool whole = take(input, 1) % 2;
 
         screen_done(screen);

@@ -178,8 +178,10 @@ const char *reference_frame(Reference *reference, const uint32_t *source, const 
 }
 
 bool reference_equal(const Reference *reference, const SegmentCanvas *canvas) {
-        for (size_t i = 0; i < (size_t) reference->width * reference->height; i++)
-                if (memcmp(reference->pixels + i * 4, canvas->pixels + i * 4, 3) != 0)
+        const uint8_t *a = reference->pixels, *b = canvas->pixels;
+
+        for (size_t i = 0; i < (size_t) reference->width * reference->height; i++, a += 4, b += 4)
+                if (a[0] != b[0] || a[1] != b[1] || a[2] != b[2])
                         return false;
         return true;
 }
