@@ -2,26 +2,9 @@
 
 #include "api-answer.h"
 
-#include <string.h>
+#include <stdio.h>
 
-void text_sanitize(char *ret, size_t size, const char *text) {
-        size_t n = 0;
-
-        for (const uint8_t *p = (const uint8_t *) text; *p && n + 1 < size; p++) {
-                bool c1 = *p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0;
-                ret[n++] = *p < 0x20 || *p == 0x7f || c1 ? ' ' : (char) *p;
-                if (c1)
-                        p++;
-        }
-        /* If it was cut, not in the middle of a character: its continuation bytes and its first. */
-        if (n + 1 == size && n > 0 && (uint8_t) ret[n - 1] >= 0x80) {
-                while (n > 0 && ((uint8_t) ret[n - 1] & 0xc0) == 0x80)
-                        n--;
-                if (n > 0)
-                        n--;
-        }
-        ret[n] = '\0';
-}
+#include "text.h"
 
 static int api_status_error(unsigned status) {
         switch (status) {
@@ -67,6 +50,7 @@ static void api_read_problem(ApiAnswerBuffer *buffer, const char *url) {
 
 void api_answer_read(ApiAnswerBuffer *ret, HttpRequest *request, const HttpResult *result, const char *url) {
         ApiAnswer *answer = &ret->answer;
+        char text[sizeof(ret->text)];
 
         *ret = (ApiAnswerBuffer){ .answer = {
                                                   .error = result->error,
@@ -80,8 +64,9 @@ void api_answer_read(ApiAnswerBuffer *ret, HttpRequest *request, const HttpResul
                                   } };
         if (result->error < 0) {
                 answer->transient = true;
-                snprintf(ret->text, sizeof(ret->text), "the control plane at %s cannot be reached: %s", url,
+                snprintf(text, sizeof(text), "the control plane at %s cannot be reached: %s", url,
                          result->text);
+                text_sanitize(ret->text, sizeof(ret->text), text);
                 return;
         }
         answer->json = json_loadb(result->body, result->body_size, JSON_REJECT_DUPLICATES, NULL);

@@ -13,6 +13,3 @@ typedef struct ApiAnswerBuffer {
 /* Reads an answer, which is JSON, a problem (RFC 9457), or neither. url is named in the text. */
 void api_answer_read(ApiAnswerBuffer *ret, HttpRequest *request, const HttpResult *result, const char *url);
 void api_answer_done(ApiAnswerBuffer *buffer);
-
-/* Copies text with every control character of ASCII and Latin-1 made a space, cut to size. */
-void text_sanitize(char *ret, size_t size, const char *text);

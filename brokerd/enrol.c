@@ -7,10 +7,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "api-answer.h"
 #include "bus.h"
 #include "log.h"
 #include "message-ids.h"
+#include "text.h"
 
 #define CODE_LENGTH_MAX 128U
 

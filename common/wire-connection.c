@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "text.h"
 #include "wire.h"
 
 /* Larger than any message of wire.h: a longer datagram shows as MSG_TRUNC. */
@@ -43,7 +44,7 @@ typedef struct WireDatagram {
 static const char *const wire_hello_name = "HELLO";
 
 bool wire_string_ok(const char *array, size_t size) {
-        return memchr(array, '\0', size) != NULL;
+        return memchr(array, '\0', size) != NULL && text_is_utf8(array);
 }
 
 uint32_t wire_connection_state(const WireConnection *connection) {

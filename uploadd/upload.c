@@ -9,6 +9,7 @@
 
 #include "http-url.h"
 #include "log.h"
+#include "text.h"
 
 /* A segment of the greatest size at 0.5 Mbit/s. */
 #define UPLOAD_TIMEOUT    UINT64_C(300000000)
@@ -29,12 +30,14 @@ static int result_set(UploadResult *result, int error, unsigned status, const ch
                 _printf_(4, 5);
 
 static int result_set(UploadResult *result, int error, unsigned status, const char *format, ...) {
+        char text[sizeof(result->text)];
         va_list arguments;
 
         *result = (UploadResult){ .error = error, .http_status = status };
         va_start(arguments, format);
-        vsnprintf(result->text, sizeof(result->text), format, arguments);
+        vsnprintf(text, sizeof(text), format, arguments);
         va_end(arguments);
+        text_sanitize(result->text, sizeof(result->text), text);
         return error;
 }
 

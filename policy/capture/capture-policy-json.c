@@ -7,6 +7,7 @@
 
 #include "capture-policy.h"
 #include "cleanup.h"
+#include "text.h"
 
 typedef struct Member {
         const char *name;
@@ -46,19 +47,15 @@ static int parse_bytes_ceiling(const json_t *value, const Member *member) {
         return 0;
 }
 
-/* Printed on terminals later: no control character of ASCII (C0, DEL) nor of Unicode's Latin-1 block (C1).
- */
+/* Printed on terminals and sent over the bus later: nothing that would have to be sanitized for that. */
 static int parse_text(const json_t *value, const Member *member) {
         const char *text = json_string_value(value);
         size_t length = json_string_length(value);
 
         if (!text || length > member->maximum || strlen(text) != length)
                 return -EBADMSG;
-        for (const uint8_t *p = (const uint8_t *) text; *p; p++)
-                if (*p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] < 0xa0))
-                        return -EBADMSG;
-        memcpy(member->target, text, length + 1);
-        return 0;
+        text_sanitize(member->target, member->maximum + 1, text);
+        return strcmp(member->target, text) == 0 ? 0 : -EBADMSG;
 }
 
 static int parse_host(const json_t *value, const Member *member) {

@@ -221,6 +221,7 @@ static void test_refuses_anything_else(void **state _unused_) {
         refuses("7", "18446744073709551616", "JSON");
         refuses("\"company\":\"Example Corp\"", "\"company\":\"\\u001b[2J\"", "company");
         refuses("\"company\":\"Example Corp\"", "\"company\":\"\\u009b2J\"", "company");
+        refuses("\"company\":\"Example Corp\"", "\"company\":\"\\ufffe\"", "company"); /* nor on the bus */
         refuses("\"company\":\"Example Corp\"", "\"company\":\"a\\u0000b\"", "JSON");
         refuses("\"company\":\"Example Corp\"", "\"company\":\"\xff\"", "JSON");
         refuses("\"company\":\"Example Corp\"", long_name, "company");
