@@ -73,7 +73,8 @@ struct wire_plain {
 /* ------------------------------------------------------------------ frame.sock */
 
 struct wire_output {
-        uint32_t id;            /* < 64: a bit of a grant; the same for as long as capd runs */
+        uint32_t id; /* < 64: a bit of a grant; the same for as long as capd runs. uploadd tells brokerd
+                        those of recordings, which are the connectors' for as long as uploadd runs */
         uint32_t width, height; /* pixels of the active mode */
         uint32_t refresh_mhz;   /* millihertz */
         char name[32];          /* of the connector as in /sys/class/drm: "DP-1" */

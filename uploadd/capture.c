@@ -23,8 +23,9 @@
 #define IDLE_INTERVAL UINT64_C(500000)
 #define OUTPUT_IDS    64U
 
-/* What is known of an output's id. Times are CLOCK_BOOTTIME in µs. */
+/* What is known of an output. Times are CLOCK_BOOTTIME in µs. */
 typedef struct CaptureOutput {
+        uint32_t capd_id; /* what capd calls it */
         bool listed;
         uint32_t index; /* into outputs, if listed */
         uint64_t asked; /* when a frame was asked for that has not been recorded; 0: none is awaited */
@@ -52,7 +53,10 @@ struct Capture {
         uint64_t outputs_asked;
         uint64_t beat;    /* watchdog_now() of the last look for what is to be asked */
         uint64_t started; /* when recording began, or went on */
+        /* By what recordings call an output: its connector, whose name is here, for as long as this process
+         * runs. capd counts outputs anew when it is started anew. */
         CaptureOutput ids[OUTPUT_IDS];
+        char names[OUTPUT_IDS][sizeof(((struct wire_output *) NULL)->name)];
         uint32_t reason, format; /* of the last answer */
         uint64_t modifier;
         char problem[160]; /* of all outputs */
@@ -101,7 +105,8 @@ static const char *output_name(const Capture *capture, uint32_t id) {
 
 static bool wanted(const Capture *capture, uint32_t id) {
         const Recording *recording = capture->uploadd->recording;
-        return recording && !recording_held(recording) && recording_outputs(recording) & UINT64_C(1) << id;
+        return recording && !recording_held(recording) &&
+               recording_outputs(recording) & UINT64_C(1) << capture->ids[id].capd_id;
 }
 
 static void ask_outputs(Capture *capture) {
@@ -117,8 +122,8 @@ static bool idle(const Capture *capture, uint32_t id, uint64_t now) {
 }
 
 static void send_next(Capture *capture, uint32_t id, uint64_t last_identity, uint64_t now) {
-        const struct wire_frame_next next = { WIRE_FRAME_NEXT, id, last_identity };
         CaptureOutput *output = &capture->ids[id];
+        const struct wire_frame_next next = { WIRE_FRAME_NEXT, output->capd_id, last_identity };
 
         output->looked = now;
         output->for_flips = last_identity != 0;
@@ -272,37 +277,77 @@ static void on_down(Peer *peer _unused_, void *userdata) {
         broker_changed(capture->uploadd->broker);
 }
 
-static int on_outputs(WireConnection *connection _unused_, const void *message, int *fds _unused_,
-                      size_t n_fds _unused_, void *userdata) {
-        Capture *capture = ((Peer *) userdata)->userdata;
-        const struct wire_outputs *outputs = message;
-        bool listed[OUTPUT_IDS] = {};
+/* What recordings call an output, which is what capd does unless that is another's. OUTPUT_IDS: there is no
+ * more left. */
+static uint32_t output_id(Capture *capture, const struct wire_output *output, const bool *listed) {
+        for (uint32_t id = 0; id < OUTPUT_IDS; id++)
+                if (!listed[id] && strcmp(capture->names[id], output->name) == 0)
+                        return id;
+        for (uint32_t i = 0; i < OUTPUT_IDS; i++) {
+                uint32_t id = (output->id + i) % OUTPUT_IDS;
+                if (!capture->names[id][0]) {
+                        strcpy(capture->names[id], output->name);
+                        return id;
+                }
+        }
+        return OUTPUT_IDS;
+}
+
+/* Finds which outputs are listed, and calls them there as recordings do. */
+static int outputs_translate(Capture *capture, struct wire_outputs *outputs, bool *listed) {
+        uint64_t capd_ids = 0;
 
         if (outputs->n_outputs > WIRE_OUTPUTS_MAX)
                 return -EBADMSG;
         for (uint32_t i = 0; i < outputs->n_outputs; i++) {
-                const struct wire_output *output = &outputs->outputs[i];
-                if (output->id >= OUTPUT_IDS || listed[output->id] ||
-                    !wire_string_ok(output->name, sizeof(output->name)) ||
+                struct wire_output *output = &outputs->outputs[i];
+                if (output->id >= OUTPUT_IDS || capd_ids & UINT64_C(1) << output->id ||
+                    !wire_string_ok(output->name, sizeof(output->name)) || !output->name[0] ||
                     !wire_string_ok(output->driver, sizeof(output->driver)))
                         return -EBADMSG;
-                listed[output->id] = true;
-                capture->ids[output->id].index = i;
+                capd_ids |= UINT64_C(1) << output->id;
+                uint32_t id = output_id(capture, output, listed);
+                if (id == OUTPUT_IDS)
+                        return -ENOSPC;
+                listed[id] = true;
+                capture->ids[id].index = i;
+                capture->ids[id].capd_id = output->id;
+                output->id = id;
         }
+        return 0;
+}
+
+static int on_outputs(WireConnection *connection _unused_, const void *message, int *fds _unused_,
+                      size_t n_fds _unused_, void *userdata) {
+        Capture *capture = ((Peer *) userdata)->userdata;
+        struct wire_outputs outputs = *(const struct wire_outputs *) message;
+        bool listed[OUTPUT_IDS] = {};
+        int r;
+
+        r = outputs_translate(capture, &outputs, listed);
+        if (r == -ENOSPC) {
+                log_notice("There have been displays of more than %u names: starting anew, to number them.",
+                           OUTPUT_IDS);
+                return uploadd_stop(capture->uploadd);
+        }
+        if (r < 0)
+                return r;
         for (uint32_t id = 0; id < OUTPUT_IDS; id++) {
                 if (capture->ids[id].listed && !listed[id]) {
                         /* What it was asked for will still be answered. */
-                        capture->ids[id] = (CaptureOutput){ .asked = capture->ids[id].asked,
+                        capture->ids[id] = (CaptureOutput){ .capd_id = capture->ids[id].capd_id,
+                                                            .asked = capture->ids[id].asked,
                                                             .drawn = capture->ids[id].drawn };
                         if (wanted(capture, id))
-                                recording_gap(capture->uploadd, id, dark_gap(outputs, UINT64_C(1) << id), 0,
+                                recording_gap(capture->uploadd, id,
+                                              dark_gap(&outputs, UINT64_C(1) << capture->ids[id].capd_id), 0,
                                               0);
                 }
                 capture->ids[id].listed = listed[id];
         }
 
-        bool changed = !capture->has_outputs || memcmp(&capture->outputs, outputs, sizeof(*outputs)) != 0;
-        capture->outputs = *outputs;
+        bool changed = !capture->has_outputs || memcmp(&capture->outputs, &outputs, sizeof(outputs)) != 0;
+        capture->outputs = outputs;
         capture->has_outputs = true;
         if (changed) {
                 broker_changed(capture->uploadd->broker);
@@ -313,11 +358,16 @@ static int on_outputs(WireConnection *connection _unused_, const void *message, 
 }
 
 /* An answer is for an output that was asked for: to NEXT, or to CONFIRM. */
-static CaptureOutput *answered(Capture *capture, uint32_t id, bool confirmed) {
-        if (id >= OUTPUT_IDS || capture->ids[id].asked == 0 || (capture->ids[id].drawn != 0) != confirmed)
-                return NULL;
-        capture->ids[id].asked = capture->ids[id].owed = 0;
-        return &capture->ids[id];
+static CaptureOutput *answered(Capture *capture, uint32_t capd_id, bool confirmed, uint32_t *ret_id) {
+        for (uint32_t id = 0; id < OUTPUT_IDS; id++) {
+                CaptureOutput *output = &capture->ids[id];
+                if (output->asked > 0 && output->capd_id == capd_id && (output->drawn != 0) == confirmed) {
+                        output->asked = output->owed = 0;
+                        *ret_id = id;
+                        return output;
+                }
+        }
+        return NULL;
 }
 
 /* What a person is told of NONE. */
@@ -395,17 +445,15 @@ static void frame_write(Capture *capture, uint32_t id, bool torn) {
         const CaptureOutput *output = &capture->ids[id];
         FrameProblem problem = output->drawing;
 
-        if (recording_write(capture->uploadd, &output->frame,
-                            output->listed ? &capture->outputs.outputs[output->index] : NULL, torn,
+        if (recording_write(capture->uploadd, &output->frame, &capture->outputs.outputs[output->index], torn,
                             &problem))
                 has_changed(capture, id);
         frame_done(capture, id, &problem);
 }
 
 /* Asks capd whether a plane has flipped while the picture was read. */
-static int frame_confirm(Capture *capture, const struct wire_frame *frame) {
+static int frame_confirm(Capture *capture, CaptureOutput *output, const struct wire_frame *frame) {
         const struct wire_frame_confirm confirm = { WIRE_FRAME_CONFIRM, frame->output, frame->sequence };
-        CaptureOutput *output = &capture->ids[frame->output];
 
         output->asked = boottime_now();
         output->drawn = frame->sequence;
@@ -416,7 +464,8 @@ static int on_frame(WireConnection *connection _unused_, const void *message, in
                     void *userdata) {
         Capture *capture = ((Peer *) userdata)->userdata;
         const struct wire_frame *frame = message;
-        CaptureOutput *output = answered(capture, frame->output, false);
+        uint32_t id;
+        CaptureOutput *output = answered(capture, frame->output, false, &id);
         int r;
 
         if (!output)
@@ -425,18 +474,19 @@ static int on_frame(WireConnection *connection _unused_, const void *message, in
                 return -EBADMSG;
         output->n_too_soon = 0;
         output->identity = frame->identity;
-        if (!wanted(capture, frame->output))
+        /* What is no longer listed may have been asked for before. */
+        if (!output->listed || !wanted(capture, id))
                 return 0;
-        r = recording_draw(capture->uploadd, frame, fds, &output->frame, &output->drawing);
+        r = recording_draw(capture->uploadd, id, frame, fds, &output->frame, &output->drawing);
         if (r == -ETIME) {
-                frame_late(capture, frame->output);
+                frame_late(capture, id);
                 return 0;
         }
         output->late = 0;
         if (r < 0)
-                frame_done(capture, frame->output, &output->drawing);
+                frame_done(capture, id, &output->drawing);
         else
-                (void) frame_confirm(capture, frame);
+                (void) frame_confirm(capture, output, frame);
         return 0;
 }
 
@@ -444,19 +494,20 @@ static int on_confirmed(WireConnection *connection _unused_, const void *message
                         size_t n_fds _unused_, void *userdata) {
         Capture *capture = ((Peer *) userdata)->userdata;
         const struct wire_frame_confirmed *confirmed = message;
-        CaptureOutput *output = answered(capture, confirmed->output, true);
+        uint32_t id;
+        CaptureOutput *output = answered(capture, confirmed->output, true, &id);
 
         if (!output || output->drawn != confirmed->sequence)
                 return -EPROTO;
         if (confirmed->whole < WIRE_WHOLE || confirmed->whole > WIRE_TORN)
                 return -EBADMSG;
         output->drawn = 0;
-        if (!wanted(capture, confirmed->output) || output->frame.width == 0)
+        if (!wanted(capture, id) || output->frame.width == 0)
                 return 0;
         if (confirmed->whole == WIRE_AGAIN)
-                send_next(capture, confirmed->output, 0, boottime_now());
+                send_next(capture, id, 0, boottime_now());
         else
-                frame_write(capture, confirmed->output, confirmed->whole == WIRE_TORN);
+                frame_write(capture, id, confirmed->whole == WIRE_TORN);
         return 0;
 }
 
@@ -464,7 +515,8 @@ static int on_none(WireConnection *connection _unused_, const void *message, int
                    size_t n_fds _unused_, void *userdata) {
         Capture *capture = ((Peer *) userdata)->userdata;
         const struct wire_frame_none *none = message;
-        CaptureOutput *output = answered(capture, none->output, false);
+        uint32_t id;
+        CaptureOutput *output = answered(capture, none->output, false, &id);
         uint64_t next;
 
         if (!output)
@@ -474,21 +526,21 @@ static int on_none(WireConnection *connection _unused_, const void *message, int
         if (none->reason == WIRE_REASON_NO_FLIP)
                 return output->for_flips ? 0 : -EPROTO;
         /* The grant that it was asked under has ended, and there is another one. */
-        if (!wanted(capture, none->output) ||
+        if (!wanted(capture, id) ||
             (none->reason == WIRE_REASON_NO_GRANT && output->looked < capture->started))
                 return 0;
         if (none->reason == WIRE_REASON_TOO_SOON) {
                 /* Rounded up, so as not to be too soon again. */
                 output->not_before = none->not_before / 1000 + 1;
                 if (++output->n_too_soon >= TOO_SOON_MAX)
-                        no_frame(capture, none->output, none);
+                        no_frame(capture, id, none);
                 if (output->not_before > boottime_now() &&
                     sd_event_source_get_time(capture->timer, &next) >= 0 && output->not_before < next)
                         return set_timer(capture, output->not_before);
                 return 0;
         }
         output->late = output->n_too_soon = 0;
-        no_frame(capture, none->output, none);
+        no_frame(capture, id, none);
         return 0;
 }
 

@@ -18,8 +18,8 @@
 
 /* What the open segment holds of an output. */
 typedef struct RecordingOutput {
-        bool declared, has_key;
-        uint32_t width, height;
+        SegmentOutput declared; /* width 0: it is not yet */
+        bool has_key;
         SegmentGap gap; /* the one in force, reason 0: none */
 } RecordingOutput;
 
@@ -333,59 +333,54 @@ static void draw_picture(const PicturePlane *plane, void *userdata) {
 }
 
 /* Copies the picture out of capd's memory. */
-static int draw_open(Recording *recording, const struct wire_frame *frame, const int *fds, bool *ret_changed,
-                     FrameProblem *problem) {
-        Drawing drawing = { recording->encoder, frame->output, true };
+static int draw_open(Recording *recording, uint32_t output, const struct wire_frame *frame, const int *fds,
+                     bool *ret_changed, FrameProblem *problem) {
+        Drawing drawing = { recording->encoder, output, true };
         int r;
 
         r = frame_open(recording->reader, frame, fds, problem);
         if (r < 0)
                 return r;
-        r = encoder_prepare(recording->encoder, frame->output, frame->width, frame->height);
+        r = encoder_prepare(recording->encoder, output, frame->width, frame->height);
         if (r < 0)
                 return frame_problem(problem, r, "the picture cannot be kept: %s", strerror(-r));
         r = frame_read(recording->reader, draw_picture, &drawing, problem);
         /* Half a picture is none: the next is a keyframe. */
         if (r == -EFAULT)
-                encoder_forget(recording->encoder, frame->output);
+                encoder_forget(recording->encoder, output);
         if (r < 0)
                 return r;
         *ret_changed = drawing.changed;
-        r = cursor_layer_set(recording->cursors, frame->output, frame->width, frame->height,
+        r = cursor_layer_set(recording->cursors, output, frame->width, frame->height,
                              frame_cursor(recording->reader));
         return r < 0 ? frame_problem(problem, r, "the pointer cannot be kept: %s", strerror(-r)) : 0;
 }
 
-static int draw(Recording *recording, const struct wire_frame *frame, const int *fds, bool *ret_changed,
-                FrameProblem *problem) {
+static int draw(Recording *recording, uint32_t output, const struct wire_frame *frame, const int *fds,
+                bool *ret_changed, FrameProblem *problem) {
         int r;
 
         if (!segment_size_ok(frame->width, frame->height))
                 return frame_problem(problem, -EOPNOTSUPP, "an output of %u × %u pixels cannot be recorded",
                                      frame->width, frame->height);
-        r = draw_open(recording, frame, fds, ret_changed, problem);
+        r = draw_open(recording, output, frame, fds, ret_changed, problem);
         frame_close(recording->reader);
         return r;
 }
 
 static int declare(Recording *recording, const DrawnFrame *frame, const struct wire_output *output) {
         RecordingOutput *o = &recording->outputs[frame->output];
-        SegmentOutput declaration = { frame->output, frame->width, frame->height };
+        SegmentOutput declaration = { frame->output, frame->width, frame->height, output->refresh_mhz };
         int r;
 
-        if (o->declared && o->width == frame->width && o->height == frame->height)
+        strcpy(declaration.name, output->name);
+        if (memcmp(&o->declared, &declaration, sizeof(declaration)) == 0)
                 return 0;
-        if (output) {
-                declaration.refresh_mhz = output->refresh_mhz;
-                memcpy(declaration.name, output->name, sizeof(declaration.name));
-        }
         r = segment_writer_output(&recording->writer, &declaration);
         if (r < 0)
                 return r;
         cursor_layer_restart_output(recording->cursors, frame->output);
-        *o = (RecordingOutput){
-                .declared = true, .width = frame->width, .height = frame->height, .gap = o->gap
-        };
+        *o = (RecordingOutput){ .declared = declaration, .gap = o->gap };
         return 0;
 }
 
@@ -489,8 +484,8 @@ static int write_frame(Recording *recording, const DrawnFrame *frame, const stru
         return 0;
 }
 
-int recording_draw(Uploadd *uploadd, const struct wire_frame *frame, const int *fds, DrawnFrame *ret,
-                   FrameProblem *problem) {
+int recording_draw(Uploadd *uploadd, uint32_t output, const struct wire_frame *frame, const int *fds,
+                   DrawnFrame *ret, FrameProblem *problem) {
         Recording *recording = uploadd->recording;
         uint64_t now = boottime_now(), taken = frame->time / 1000;
         bool changed = true;
@@ -503,15 +498,14 @@ int recording_draw(Uploadd *uploadd, const struct wire_frame *frame, const int *
         r = segment_need(recording, taken, false);
         if (r < 0)
                 return r;
-        r = draw(recording, frame, fds, &changed, problem);
+        r = draw(recording, output, frame, fds, &changed, problem);
         if (r == -ETIME)
                 return r;
         if (r < 0) {
-                recording_gap(uploadd, frame->output, SEGMENT_GAP_UNDECODABLE, problem->format,
-                              problem->modifier);
+                recording_gap(uploadd, output, SEGMENT_GAP_UNDECODABLE, problem->format, problem->modifier);
                 return r;
         }
-        *ret = (DrawnFrame){ frame->output,
+        *ret = (DrawnFrame){ output,
                              frame->width,
                              frame->height,
                              taken,

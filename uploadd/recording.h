@@ -43,8 +43,8 @@ typedef struct DrawnFrame {
 /* Copies the frame's picture. -ETIME: rendering into it took too long; -ENOSPC: there is no room to record
  * into; any other error: it could not be copied, *problem is filled and the gap has been recorded. */
 typedef struct FrameProblem FrameProblem;
-int recording_draw(Uploadd *uploadd, const struct wire_frame *frame, const int *fds, DrawnFrame *ret,
-                   FrameProblem *problem);
+int recording_draw(Uploadd *uploadd, uint32_t output, const struct wire_frame *frame, const int *fds,
+                   DrawnFrame *ret, FrameProblem *problem);
 
 /* Encodes what was drawn last of this output, by the recording that is still open. torn: a page flip came
  * between. *problem, of recording_draw(), is overwritten if it cannot be written. Returns whether there was

@@ -146,6 +146,79 @@ def test_displays_that_come_change_and_go(uploadd, listener, fault_server, build
     assert len(raw) == 1 and numpy.array_equal(raw[0][..., 2::-1], [p.image for p in decoded if p.output == 5][0])
 
 
+def names(segment):
+    """(display, connector) of each OUTP."""
+    return [(struct.unpack_from("<I", payload)[0], payload[16:48].rstrip(b"\0"))
+            for _, kind, payload in pictures.chunks(segment) if kind == "OUTP"]
+
+
+def test_a_capd_that_counts_displays_otherwise(uploadd, listener, fault_server):
+    """It was started anew, and a display that was plugged in later comes first now. Both are of one size."""
+    one, other = picture(), picture(60)
+    capd = Capd(uploadd.frame_socket, [output(0, name=b"HDMI-A-1"), output(1, name=b"DP-1")])
+    broker = Broker(listener)
+    try:
+        capd.pictures = {0: one, 1: other}
+        recording = broker.record()
+        broker.stats(lambda s: s.frames >= 2)
+        shown(capd)
+        capd.close()
+        capd = Capd(uploadd.frame_socket, [output(0, name=b"DP-1"), output(1, name=b"HDMI-A-1")])
+        capd.pictures = {0: other, 1: one}
+        stats = broker.stats(lambda s: s.n_outputs == 2)
+        assert [(o.id, o.name) for o in stats.outputs[:2]] == [(1, b"DP-1"), (0, b"HDMI-A-1")]
+        shown(capd)
+        other = capd.pictures[0] = picture(90)
+        shown(capd)
+        # what a list says of displays that are gone is of them, too
+        capd.outputs.pop(0)
+        capd.asleep = 1 << 0
+        capd.tell_outputs()
+        broker.stats(lambda s: s.n_outputs == 1)
+        segment = recorded(broker, fault_server, recording)
+    finally:
+        broker.connection.close()
+        capd.close()
+    assert set(names(segment)) == {(0, b"HDMI-A-1"), (1, b"DP-1")}
+    decoded = pictures.decode(segment)
+    for display, wanted in ((0, [one]), (1, [picture(60), other])):
+        assert all(any(close_to(p.image, w) for w in wanted) for p in decoded if p.output == display), f"display {display}"
+    assert close_to([p.image for p in decoded if p.output == 1][-1], other)
+    assert gaps(segment)[-1] == (1, 2, 0, 0)
+
+
+def test_more_displays_than_there_are_numbers(uploadd, listener, fault_server):
+    """No number comes to mean another display: uploadd keeps what is recorded, and is started anew."""
+    capd = Capd(uploadd.frame_socket)
+    broker = Broker(listener)
+    try:
+        broker.record()
+        for i in range(64):
+            broker.stats(lambda s: s.frames >= 1 and s.outputs[0].name == b"Virtual-%d" % (i + 1))
+            capd.outputs[0] = output(0, name=b"Virtual-%d" % (i + 2))
+            capd.tell_outputs()
+        segment = broker.ready()
+        assert segment.final == 1
+        declared = names(uploaded(broker, fault_server, segment))
+        broker.release(segment)
+        assert uploadd.process.wait(15) == 0
+    finally:
+        broker.connection.close()
+        capd.close()
+    assert len(dict(declared)) == len(set(declared))
+
+
+def test_another_refresh_rate_is_another_mode(capd, broker, fault_server):
+    capd.pictures[0] = picture()
+    recording = broker.record()
+    shown(capd)
+    capd.outputs[0].refresh_mhz = 144000
+    capd.tell_outputs()
+    shown(capd)
+    segment = recorded(broker, fault_server, recording)
+    assert [struct.unpack_from("<4I", payload)[3] for _, kind, payload in pictures.chunks(segment) if kind == "OUTP"] == [60000, 144000]
+
+
 @pytest.mark.parametrize("asleep, gap", [(True, 2), (False, 4)])
 @pytest.mark.parametrize("others", [True, False])
 def test_displays_that_are_no_longer_listed(uploadd, listener, fault_server, others, asleep, gap):
