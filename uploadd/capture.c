@@ -51,8 +51,9 @@ struct Capture {
         struct wire_outputs outputs;
         bool has_outputs;
         uint64_t outputs_asked;
-        uint64_t beat;    /* watchdog_now() of the last look for what is to be asked */
-        uint64_t started; /* when recording began, or went on */
+        uint64_t connected; /* when this connection to capd was made */
+        uint64_t beat;      /* watchdog_now() of the last look for what is to be asked */
+        uint64_t started;   /* when recording began, or went on */
         /* By what recordings call an output: its connector, whose name is here, for as long as this process
          * runs. capd counts outputs anew when it is started anew. */
         CaptureOutput ids[OUTPUT_IDS];
@@ -131,6 +132,8 @@ static void send_next(Capture *capture, uint32_t id, uint64_t last_identity, uin
                 output->asked = now;
 }
 
+static const char silent[] = "the capture service does not answer; see 'systemctl status streamsight-capd'";
+
 static void ask_frame(Capture *capture, uint32_t id, uint64_t now) {
         CaptureOutput *output = &capture->ids[id];
         bool is_idle = idle(capture, id, now);
@@ -139,9 +142,7 @@ static void ask_frame(Capture *capture, uint32_t id, uint64_t now) {
                 output->owed = watchdog_now();
         if (output->asked > 0) {
                 if (now - output->asked > ANSWER_TIMEOUT) {
-                        set_problem(capture, output->problem, output_name(capture, id),
-                                    "the capture service does not answer; see 'systemctl status "
-                                    "streamsight-capd'");
+                        set_problem(capture, output->problem, output_name(capture, id), "%s", silent);
                         recording_gap(capture->uploadd, id, SEGMENT_GAP_NO_CAPTURE, 0, 0);
                         output->owed = 0;
                 }
@@ -188,8 +189,10 @@ static void ask_all(Capture *capture, uint64_t now) {
                 owe_nothing(capture);
                 return;
         }
-        set_problem(capture, capture->problem, "", "%s", "");
-
+        bool is_silent = !capture->has_outputs && now - capture->connected > ANSWER_TIMEOUT;
+        set_problem(capture, capture->problem, "", "%s", is_silent ? silent : "");
+        if (is_silent)
+                recording_gap(capture->uploadd, SEGMENT_OUTPUT_ALL, SEGMENT_GAP_NO_CAPTURE, 0, 0);
         if (now - capture->outputs_asked >= OUTPUTS_INTERVAL)
                 ask_outputs(capture);
         if (capture->has_outputs && capture->outputs.n_outputs == 0)
@@ -265,7 +268,10 @@ const char *capture_stuck(const Capture *capture, uint64_t patience) {
 }
 
 static void on_up(Peer *peer _unused_, void *userdata) {
-        ask_outputs(userdata);
+        Capture *capture = userdata;
+
+        ask_outputs(capture);
+        capture->connected = capture->outputs_asked;
 }
 
 static void on_down(Peer *peer _unused_, void *userdata) {
@@ -275,6 +281,9 @@ static void on_down(Peer *peer _unused_, void *userdata) {
         capture->outputs = (struct wire_outputs){};
         memset(capture->ids, 0, sizeof(capture->ids));
         broker_changed(capture->uploadd->broker);
+        /* What it showed may be gone before it is here again. */
+        if (capture->uploadd->recording)
+                capture_start(capture);
 }
 
 /* What recordings call an output, which is what capd does unless that is another's. OUTPUT_IDS: there is no

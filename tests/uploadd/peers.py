@@ -50,7 +50,7 @@ class Capd:
     """Answers on frame.sock from a thread. pictures: output id → array, Scene, reason (int), FrameNone, or a function
     that gives one of them each time."""
 
-    def __init__(self, path, outputs=None):
+    def __init__(self, path, outputs=None, silent_of_outputs=False):
         self.outputs = [output()] if outputs is None else outputs
         self.pictures = {o.id: numpy.zeros((o.height, o.width, 4), numpy.uint8) for o in self.outputs}
         self.asleep = 0  # bits of displays that are plugged in and not among the outputs
@@ -63,6 +63,7 @@ class Capd:
         self.asked = self.asked_for_flips = self.confirmed = 0
         self.connections = 0
         self.silent = False
+        self.silent_of_outputs = silent_of_outputs
         self._listener = wire.Listener(path)
         self._stopping = False
         self._connection = None
@@ -100,7 +101,8 @@ class Capd:
 
     def _answer(self, message):
         if message.type == wire.OUTPUTS_GET:
-            self.tell_outputs()
+            if not self.silent_of_outputs:
+                self.tell_outputs()
         elif message.type == wire.NEXT and not self.silent:
             self.asked += 1
             self.asked_for_flips += message.last_identity != 0

@@ -393,6 +393,42 @@ def test_the_gap_of_a_capd_that_is_gone(uploadd, capd, broker, fault_server):
     assert gaps(segment) == [(0xffffffff, 7, 0, 0)]
 
 
+def test_the_gap_of_a_capd_that_is_here_again_at_once(uploadd, listener, fault_server):
+    """Before the next frame was due; and one of the displays that it showed is not."""
+    capd = Capd(uploadd.frame_socket, [output(0), output(1, name=b"Virtual-2")])
+    broker = Broker(listener)
+    try:
+        recording = broker.record(interval=5)
+        broker.stats(lambda s: s.frames >= 2)
+        capd.close()
+        capd = Capd(uploadd.frame_socket)
+        broker.stats(lambda s: s.n_outputs == 1)
+        broker.stats(lambda s: s.frames >= 3)
+        segment = recorded(broker, fault_server, recording)
+    finally:
+        broker.connection.close()
+        capd.close()
+    assert gaps(segment) == [(0xffffffff, 7, 0, 0)]
+    # of the other nothing is known from then on
+    assert [p.output for p in pictures.decode(segment)].count(1) == 1
+
+
+def test_the_gap_of_a_capd_that_does_not_say_what_there_is(uploadd, listener, fault_server):
+    capd = Capd(uploadd.frame_socket, silent_of_outputs=True)
+    broker = Broker(listener)
+    try:
+        recording = broker.record()
+        broker.stats(lambda s: b"does not answer" in s.text, timeout=30)
+        capd.silent_of_outputs = False
+        broker.stats(lambda s: not s.text and s.frames >= 1, timeout=30)
+        segment = recorded(broker, fault_server, recording)
+    finally:
+        broker.connection.close()
+        capd.close()
+    assert gaps(segment) == [(0xffffffff, 7, 0, 0)]
+    assert len(pictures.decode(segment)) == 1
+
+
 def test_the_gap_of_a_capd_that_is_silent(capd, broker, fault_server):
     capd.pictures[0] = picture()
     recording = broker.record()
