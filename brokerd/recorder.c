@@ -64,7 +64,7 @@ static enum wire_hold recorder_hold(Recorder *recorder, const CaptureDecision *d
 
 /* uploadd asks only while there is a grant: a refusal would stand in the recording, as if capture had
  * failed. So it is told of an end before that comes, and of a beginning after it. */
-static int recorder_apply_hold(Recorder *recorder, enum wire_hold hold) {
+static int recorder_set_hold(Recorder *recorder, enum wire_hold hold) {
         Broker *broker = recorder->broker;
         int r;
 
@@ -77,22 +77,19 @@ static int recorder_apply_hold(Recorder *recorder, enum wire_hold hold) {
         return r;
 }
 
-/* Takes the grant away or gives it, and tells everybody. */
-static void recorder_set_hold(Recorder *recorder, enum wire_hold hold) {
+static void recorder_tell_hold(const Recorder *recorder) {
         Broker *broker = recorder->broker;
         char id[SD_ID128_UUID_STRING_MAX];
 
         sd_id128_to_uuid_string(recorder->id, id);
-        if (recorder_apply_hold(recorder, hold) < 0)
-                return; /* the recording ends with the connection */
-        if (hold == WIRE_HOLD_NONE) {
+        if (recorder->hold == WIRE_HOLD_NONE) {
                 log_event_errno(LOG_NOTICE, 0, MESSAGE_RECORDING_RESUMED, "Recording %s goes on.", id);
                 bus_emit_recording_resumed(broker->bus, id);
         } else {
                 log_event_errno(LOG_NOTICE, 0, MESSAGE_RECORDING_PAUSED, "Recording %s pauses: %s.", id,
-                                hold == WIRE_HOLD_PAUSED ? "somebody who may has paused it"
-                                                         : "the session at the seat is locked");
-                bus_emit_recording_paused(broker->bus, id, hold_to_string(hold));
+                                recorder->hold == WIRE_HOLD_PAUSED ? "somebody who may has paused it"
+                                                                   : "the session at the seat is locked");
+                bus_emit_recording_paused(broker->bus, id, hold_to_string(recorder->hold));
                 status_resolved(broker, PROBLEM_RECORDING);
                 status_resolved(broker, PROBLEM_CAPD);
         }
@@ -130,13 +127,12 @@ static void recorder_begin(Recorder *recorder, const CaptureDecision *decision) 
         recorder->since = clock_realtime();
         recorder->decision = *decision;
         recorder->connection = uploadd_connection(broker->uploadd);
-        recorder->hold = WIRE_HOLD_NONE;
-        enum wire_hold hold = recorder_hold(recorder, decision);
-        if (hold == WIRE_HOLD_NONE)
+        recorder->hold = recorder_hold(recorder, decision);
+        if (recorder->hold == WIRE_HOLD_NONE)
                 capd_grant(broker->capd, decision->frames_per_second);
         r = recordings_begin(broker->recordings, recorder->id, recorder->since, recorder->reason);
         if (r >= 0) {
-                r = uploadd_send_record(broker->uploadd, recorder->id, decision);
+                r = uploadd_send_record(broker->uploadd, recorder->id, decision, recorder->hold);
                 if (r < 0)
                         recordings_void(broker->recordings, recorder->id);
         }
@@ -154,9 +150,8 @@ static void recorder_begin(Recorder *recorder, const CaptureDecision *decision) 
                         decision->frames_per_second);
         bus_emit_recording_started(broker->bus, id, recorder->reason);
         bus_changed(broker->bus);
-
-        if (hold != WIRE_HOLD_NONE)
-                recorder_set_hold(recorder, hold);
+        if (recorder->hold != WIRE_HOLD_NONE)
+                recorder_tell_hold(recorder);
 }
 
 static bool recorder_same(const CaptureDecision *a, const CaptureDecision *b) {
@@ -209,8 +204,9 @@ void recorder_evaluate(Recorder *recorder) {
         else if (recorder->active) {
                 enum wire_hold hold = recorder_hold(recorder, &decision);
 
-                if (hold != recorder->hold)
-                        recorder_set_hold(recorder, hold);
+                /* If uploadd cannot be told, the recording ends with the connection. */
+                if (hold != recorder->hold && recorder_set_hold(recorder, hold) >= 0)
+                        recorder_tell_hold(recorder);
         }
 }
 

@@ -209,7 +209,8 @@ int uploadd_send_session(Uploadd *uploadd, const struct wire_broker_session *ses
         return uploadd_send(uploadd, session, sizeof(*session));
 }
 
-int uploadd_send_record(Uploadd *uploadd, sd_id128_t recording, const CaptureDecision *decision) {
+int uploadd_send_record(Uploadd *uploadd, sd_id128_t recording, const CaptureDecision *decision,
+                        enum wire_hold hold) {
         struct wire_broker_record record = {
                 .type = WIRE_BROKER_RECORD,
                 .quality = decision->jpeg_quality,
@@ -219,6 +220,7 @@ int uploadd_send_record(Uploadd *uploadd, sd_id128_t recording, const CaptureDec
                 .segment_bytes = decision->segment_bytes,
                 .bytes_per_minute = decision->bytes_per_minute,
                 .cpu_ms_per_second = decision->cpu_ms_per_second,
+                .hold = hold,
         };
 
         memcpy(record.recording, recording.bytes, sizeof(record.recording));

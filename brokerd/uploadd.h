@@ -17,7 +17,8 @@ uint64_t uploadd_connection(const Uploadd *uploadd);
 const struct wire_broker_stats *uploadd_stats(const Uploadd *uploadd);
 
 /* -ENOTCONN, or -EAGAIN: it does not read, and the connection was given up. */
-int uploadd_send_record(Uploadd *uploadd, sd_id128_t recording, const CaptureDecision *decision);
+int uploadd_send_record(Uploadd *uploadd, sd_id128_t recording, const CaptureDecision *decision,
+                        enum wire_hold hold);
 int uploadd_send_stop(Uploadd *uploadd, sd_id128_t recording);
 /* Of the last one connected, or of the one that an earlier life of this process had; 0: none. */
 pid_t uploadd_pid(const Uploadd *uploadd);

@@ -276,7 +276,7 @@ struct wire_broker_record {
         uint64_t bytes_per_minute; /* what recording may cost, 0: no ceiling; kept by fewer frames first, …
                                     */
         uint32_t cpu_ms_per_second; /* … milliseconds of processor time, 1 to 1000, 0: no ceiling */
-        uint32_t reserved;
+        uint32_t hold;              /* enum wire_hold: whether it begins with one */
 };
 
 enum {
@@ -295,8 +295,7 @@ struct wire_broker_session {
         char user[64]; /* UTF-8 */
 };
 
-/* Why no pictures are to be taken while a recording stays open: a gap of that reason is recorded. RECORD
- * begins without. */
+/* Why no pictures are to be taken while a recording stays open: a gap of that reason is recorded. */
 enum wire_hold {
         WIRE_HOLD_NONE = 0,
         WIRE_HOLD_PAUSED = 1,

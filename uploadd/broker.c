@@ -78,16 +78,23 @@ static void finish_recordings(Broker *broker) {
         uploadd_check_stopped(broker->uploadd);
 }
 
+static const enum segment_gap hold_gaps[_WIRE_HOLD_MAX] = {
+        [WIRE_HOLD_PAUSED] = SEGMENT_GAP_PAUSED,
+        [WIRE_HOLD_LOCKED] = SEGMENT_GAP_LOCKED,
+};
+
 static int on_record(WireConnection *connection _unused_, const void *message, int *fds _unused_,
                      size_t n_fds _unused_, void *userdata) {
         Broker *broker = ((Peer *) userdata)->userdata;
+        const struct wire_broker_record *record = message;
         int r;
 
         if (broker->uploadd->stopping)
                 return 0;
-        r = recording_start(broker->uploadd, message);
+        r = recording_start(broker->uploadd, record);
         if (r < 0)
                 return r;
+        recording_hold(broker->uploadd, hold_gaps[record->hold]);
         finish_recordings(broker);
         capture_start(broker->uploadd->capture);
         broker_changed(broker);
@@ -110,16 +117,12 @@ static int on_stop(WireConnection *connection _unused_, const void *message, int
 
 static int on_hold(WireConnection *connection _unused_, const void *message, int *fds _unused_,
                    size_t n_fds _unused_, void *userdata) {
-        static const enum segment_gap gaps[] = {
-                [WIRE_HOLD_PAUSED] = SEGMENT_GAP_PAUSED,
-                [WIRE_HOLD_LOCKED] = SEGMENT_GAP_LOCKED,
-        };
         Broker *broker = ((Peer *) userdata)->userdata;
         const struct wire_broker_hold *hold = message;
 
         if (hold->hold >= _WIRE_HOLD_MAX)
                 return -EBADMSG;
-        recording_hold(broker->uploadd, gaps[hold->hold]);
+        recording_hold(broker->uploadd, hold_gaps[hold->hold]);
         if (hold->hold == WIRE_HOLD_NONE)
                 capture_start(broker->uploadd->capture);
         broker_changed(broker);

@@ -216,7 +216,7 @@ static bool parameters_ok(const struct wire_broker_record *record) {
                record->segment_seconds >= 1 && record->segment_seconds <= SEGMENT_SECONDS_MAX &&
                record->segment_bytes >= SEGMENT_BYTES_MIN && record->segment_bytes <= SEGMENT_SIZE_MAX &&
                record->bytes_per_minute <= CAPTURE_BYTES_PER_MINUTE_MAX &&
-               record->cpu_ms_per_second <= CAPTURE_CPU_MS_PER_SECOND_MAX && record->reserved == 0;
+               record->cpu_ms_per_second <= CAPTURE_CPU_MS_PER_SECOND_MAX && record->hold < _WIRE_HOLD_MAX;
 }
 
 int recording_start(Uploadd *uploadd, const struct wire_broker_record *record) {

@@ -528,7 +528,7 @@ def test_the_lower_ceiling_holds(agent, company, code, stack):
     agent.enrol(code(company))
     uploadd = agent.uploadd()
     record = uploadd.expect(wire.RECORD)
-    assert (record.bytes_per_minute, record.cpu_ms_per_second, record.reserved) == (3000000, 40, 0)
+    assert (record.bytes_per_minute, record.cpu_ms_per_second, record.hold) == (3000000, 40, 0)
     stack.apid.admin("policy", "set", "--company", company, "--bytes-per-minute", "2000000")
     agent.cli("flush")  # asks for the policy at once
     again = uploadd.expect(wire.RECORD)

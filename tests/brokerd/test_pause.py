@@ -120,8 +120,8 @@ def test_it_outlives_uploadd_and_a_stop_ends_it(pausable):
     capd.expect(wire.REVOKE)
     uploadd.close()
     again = pausable.uploadd()
-    assert again.expect(wire.RECORD).recording != record.recording
-    assert again.expect(wire.HOLD).hold == PAUSED
+    second = again.expect(wire.RECORD)
+    assert second.recording != record.recording and second.hold == PAUSED
     assert capd.silent(1)
     pausable.cli("stop")
     pausable.cli("start")
@@ -153,13 +153,13 @@ def test_a_locked_session_is_not_recorded(pausable):
 
 
 def test_a_recording_that_begins_locked(pausable):
+    """RECORD says so: if uploadd asked before it knew, the recording would begin as if capture had failed."""
     pausable.stop()
     with Logind(pausable.bus_address) as logind:
         logind.show(ANNA | {"locked": True})
         pausable.run()
         uploadd = pausable.uploadd()
-        uploadd.expect(wire.RECORD)
-        assert uploadd.expect(wire.HOLD).hold == LOCKED
+        assert uploadd.expect(wire.RECORD).hold == LOCKED
         assert pausable.status()["State"] == "paused"
         logind.show(ANNA)
         assert uploadd.expect(wire.HOLD).hold == NONE

@@ -15,7 +15,7 @@ _FORMATS = {
     REVOKE: ("=II", ("reserved",)),
     STATUS: ("=IIIIQQQ", ("n_cards", "n_outputs", "last_reason", "grant_expires", "frames", "refusals")),
     RECORD: ("=II16s16sQQIIQII", ("quality", "recording", "device", "frame_interval", "outputs", "segment_seconds",
-                                  "segment_bytes", "bytes_per_minute", "cpu_ms_per_second", "reserved")),
+                                  "segment_bytes", "bytes_per_minute", "cpu_ms_per_second", "hold")),
     SESSION: ("=IIII32s32s64s", ("flags", "uid", "reserved", "id", "seat", "user")),
     HOLD: ("=II", ("hold",)),
     RESTART: ("=II", ("reserved",)),

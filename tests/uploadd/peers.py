@@ -203,12 +203,13 @@ class Broker:
         self.connection.wait(wire.HELLO)
 
     def record(self, recording=None, *, seconds=60, size=8 << 20, interval=0.02, quality=85, outputs=~0,
-               bytes_per_minute=0, cpu_ms_per_second=0):
+               bytes_per_minute=0, cpu_ms_per_second=0, hold=0):
         recording = recording or uuid.uuid4()
         device = uuid.UUID("11111111-1111-4111-8111-111111111111")
         self.connection.send(wire.Record(wire.RECORD, quality, (wire.U8 * 16)(*recording.bytes),
                                          (wire.U8 * 16)(*device.bytes), int(interval * 1e9),
-                                         outputs & 0xffffffffffffffff, seconds, size, bytes_per_minute, cpu_ms_per_second))
+                                         outputs & 0xffffffffffffffff, seconds, size, bytes_per_minute, cpu_ms_per_second,
+                                         hold))
         return recording
 
     def stop(self, recording):

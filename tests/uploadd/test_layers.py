@@ -353,6 +353,21 @@ def test_no_picture_of_a_held_recording(capd, broker, fault_server, hold, gap):
     assert shades and all(abs(shade - 90) < 8 for shade in shades)
 
 
+@pytest.mark.parametrize("hold, gap", [(1, 8), (2, 9)])
+def test_a_recording_that_begins_held(capd, broker, fault_server, hold, gap):
+    """Nothing is asked for, which capd would have to refuse."""
+    capd.pictures[0] = wire.NO_GRANT
+    recording = broker.record(hold=hold)
+    time.sleep(0.5)
+    assert capd.asked == 0
+    capd.pictures[0] = picture()
+    broker.connection.send(wire.Hold(wire.HOLD, 0))
+    shown(capd)
+    segment = recorded(broker, fault_server, recording)
+    assert gaps(segment) == [(0xffffffff, gap, 0, 0)]
+    assert len(pictures.decode(segment)) == 1
+
+
 def test_a_frame_that_was_on_its_way_is_dropped(capd, broker, fault_server):
     capd.pictures[0] = picture()
     capd.change = lambda message: time.sleep(0.5)

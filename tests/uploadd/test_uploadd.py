@@ -533,7 +533,7 @@ def test_terminated_with_nothing_to_do(uploadd, capd, broker):
 
 
 @pytest.mark.parametrize("field, value", [("quality", 0), ("quality", 101), ("frame_interval", 1),
-                                          ("segment_seconds", 0), ("segment_bytes", 1), ("segment_bytes", 1 << 30)])
+                                          ("segment_seconds", 0), ("segment_bytes", 1), ("segment_bytes", 1 << 30), ("hold", 3)])
 def test_orders_out_of_bounds(broker, capd, field, value, listener, uploadd):
     message = wire.Record(wire.RECORD, 85, (wire.U8 * 16)(), (wire.U8 * 16)(), 200000000, 1, 60, 8 << 20)
     setattr(message, field, value)

@@ -43,7 +43,7 @@ FrameNone = _message("FrameNone", ("type", U32), ("output", U32), ("reason", U32
                      ("modifier", U64), ("not_before", U64))
 Record = _message("Record", ("type", U32), ("quality", U32), ("recording", U8 * 16), ("device", U8 * 16),
                   ("frame_interval", U64), ("outputs", U64), ("segment_seconds", U32), ("segment_bytes", U32),
-                  ("bytes_per_minute", U64), ("cpu_ms_per_second", U32), ("reserved", U32))
+                  ("bytes_per_minute", U64), ("cpu_ms_per_second", U32), ("hold", U32))
 Session = _message("Session", ("type", U32), ("flags", U32), ("uid", U32), ("reserved", U32), ("id", CHAR * 32),
                    ("seat", CHAR * 32), ("user", CHAR * 64))
 Hold = _message("Hold", ("type", U32), ("hold", U32))
