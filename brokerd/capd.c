@@ -14,7 +14,8 @@
 #include "wire.h"
 
 #define GRANT_LIFETIME UINT64_C(30000000000) /* ns */
-#define GRANT_RENEWAL  UINT64_C(10000000)    /* µs */
+#define GRANT_RENEWAL  UINT64_C(8000000) /* µs, and up to RENEWAL_SLACK later: with the watchdog's timer */
+#define RENEWAL_SLACK  UINT64_C(4000000)
 #define RETRY_LEAST    UINT64_C(500000)
 #define RETRY_MOST     UINT64_C(15000000)
 
@@ -51,8 +52,10 @@ static const WireRule capd_rules[] = {
           capd_on_status },
 };
 
-static void capd_after(Capd *capd, uint64_t delay) {
+static void capd_after(Capd *capd, uint64_t delay, uint64_t slack) {
         int r = sd_event_source_set_time_relative(capd->timer, delay);
+        if (r >= 0)
+                r = sd_event_source_set_time_accuracy(capd->timer, slack);
         if (r >= 0)
                 r = sd_event_source_set_enabled(capd->timer, SD_EVENT_ONESHOT);
         if (r < 0)
@@ -66,7 +69,7 @@ static void capd_lost(Capd *capd, const char *why) {
         status_problem(capd->broker, PROBLEM_CAPD,
                        "streamsight-capd cannot be reached (%s). Check: systemctl status streamsight-capd.",
                        why);
-        capd_after(capd, backoff_next(&capd->backoff, RETRY_LEAST, RETRY_MOST, 0));
+        capd_after(capd, backoff_next(&capd->backoff, RETRY_LEAST, RETRY_MOST, 0), RETRY_LEAST);
 }
 
 static void capd_on_closed(WireConnection *connection _unused_, int error _unused_, const char *detail,
@@ -133,7 +136,7 @@ static int capd_on_time(sd_event_source *source _unused_, uint64_t usec _unused_
         if (r < 0)
                 capd_lost(capd, strerror(-r));
         else
-                capd_after(capd, GRANT_RENEWAL);
+                capd_after(capd, GRANT_RENEWAL, RENEWAL_SLACK);
         return 0;
 }
 
@@ -176,8 +179,8 @@ int capd_new(Capd **ret, Broker *broker) {
         if (!capd)
                 return -ENOMEM;
         capd->broker = broker;
-        r = sd_event_add_time(broker->event, &capd->timer, CLOCK_BOOTTIME, UINT64_MAX, GRANT_RENEWAL / 20,
-                              capd_on_time, capd);
+        r = sd_event_add_time(broker->event, &capd->timer, CLOCK_BOOTTIME, UINT64_MAX, 0, capd_on_time,
+                              capd);
         if (r >= 0)
                 r = sd_event_source_set_enabled(capd->timer, SD_EVENT_OFF);
         if (r < 0) {

@@ -42,8 +42,9 @@ int watchdog_start(sd_event *event, WatchdogStuck stuck, void *userdata) {
         if (!watchdog)
                 return -ENOMEM;
         *watchdog = (Watchdog){ .patience = patience, .stuck = stuck, .userdata = userdata };
-        r = sd_event_add_time_relative(event, &source, CLOCK_MONOTONIC, patience / 4, 0, watchdog_on_time,
-                                       watchdog);
+        /* With slack, so that it comes together with other timers. */
+        r = sd_event_add_time_relative(event, &source, CLOCK_MONOTONIC, patience / 4, patience / 8,
+                                       watchdog_on_time, watchdog);
         if (r < 0) {
                 free(watchdog);
                 return r;

@@ -53,7 +53,8 @@ enum {
         WIRE_BROKER_FAILED = 0x307,   /* uploadd → brokerd: the try failed, another UPLOAD is wanted */
         WIRE_BROKER_RELEASE = 0x308,  /* brokerd → uploadd: the control plane knows; forget the segment */
         WIRE_BROKER_FINISHED = 0x309, /* uploadd → brokerd: every segment of it was released */
-        WIRE_BROKER_STATS = 0x30a,    /* uploadd → brokerd: every few seconds and at each change */
+        WIRE_BROKER_STATS = 0x30a,    /* uploadd → brokerd: at each change, and every few seconds while
+                                         anything moves */
         WIRE_BROKER_SESSION = 0x30b,  /* brokerd → uploadd: at first and at each change */
         WIRE_BROKER_RESTART = 0x30d, /* brokerd → uploadd: upload what is finished, end, be started again */
         WIRE_BROKER_HOLD = 0x30c,    /* brokerd → uploadd: no pictures in the open recording, or again */

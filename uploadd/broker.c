@@ -16,7 +16,7 @@ struct Broker {
         Uploadd *uploadd;
         Peer peer;
         sd_event_source *stats;
-        bool stats_soon;
+        enum { STATS_NOT_DUE, STATS_LATER, STATS_SOON } due;
 };
 
 bool broker_connected(const Broker *broker) {
@@ -28,18 +28,26 @@ void broker_announce(Broker *broker, const Segment *segment) {
         broker_changed(broker);
 }
 
-static int stats_timer(Broker *broker, uint64_t usec) {
+static void stats_after(Broker *broker, uint64_t usec) {
         int r = sd_event_source_set_time_relative(broker->stats, usec);
-        return r < 0 ? r : sd_event_source_set_enabled(broker->stats, SD_EVENT_ONESHOT);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(broker->stats, SD_EVENT_ONESHOT);
+        if (r < 0)
+                sd_event_exit(broker->uploadd->event, log_error_errno(r, "Cannot set a timer: %m"));
 }
 
 void broker_changed(Broker *broker) {
-        if (!broker || broker->stats_soon)
+        if (!broker || broker->due == STATS_SOON)
                 return;
-        broker->stats_soon = true;
-        int r = stats_timer(broker, STATS_DELAY);
-        if (r < 0)
-                sd_event_exit(broker->uploadd->event, log_error_errno(r, "Cannot set a timer: %m"));
+        broker->due = STATS_SOON;
+        stats_after(broker, STATS_DELAY);
+}
+
+void broker_counted(Broker *broker) {
+        if (broker->due != STATS_NOT_DUE)
+                return;
+        broker->due = STATS_LATER;
+        stats_after(broker, STATS_INTERVAL);
 }
 
 static int on_stats(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
@@ -55,9 +63,9 @@ static int on_stats(sd_event_source *source _unused_, uint64_t usec _unused_, vo
         };
 
         capture_stats(uploadd->capture, &stats);
-        broker->stats_soon = false;
+        broker->due = STATS_NOT_DUE;
         (void) peer_send(&broker->peer, &stats, sizeof(stats));
-        return stats_timer(broker, STATS_INTERVAL);
+        return 0;
 }
 
 /* Tells of the recordings of which nothing is left, and forgets them. */
@@ -274,8 +282,8 @@ int broker_new(Broker **ret, Uploadd *uploadd) {
         if (!broker)
                 return -ENOMEM;
         broker->uploadd = uploadd;
-        r = sd_event_add_time_relative(uploadd->event, &broker->stats, CLOCK_BOOTTIME, STATS_INTERVAL, 10000,
-                                       on_stats, broker);
+        r = sd_event_add_time(uploadd->event, &broker->stats, CLOCK_BOOTTIME, UINT64_MAX, 10000, on_stats,
+                              broker);
         if (r >= 0)
                 r = peer_init(&broker->peer, &kind, uploadd->event, uploadd->settings.broker_socket, broker);
         if (r < 0) {

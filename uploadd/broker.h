@@ -16,3 +16,6 @@ void broker_announce(Broker *broker, const Segment *segment);
 
 /* STATS are sent soon. */
 void broker_changed(Broker *broker);
+
+/* Another frame: STATS are sent some seconds later. */
+void broker_counted(Broker *broker);

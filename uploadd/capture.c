@@ -193,7 +193,8 @@ static void ask_all(Capture *capture, uint64_t now) {
         set_problem(capture, capture->problem, "", "%s", is_silent ? silent : "");
         if (is_silent)
                 recording_gap(capture->uploadd, SEGMENT_OUTPUT_ALL, SEGMENT_GAP_NO_CAPTURE, 0, 0);
-        if (now - capture->outputs_asked >= OUTPUTS_INTERVAL)
+        /* At the nearest beat. */
+        if (now - capture->outputs_asked + IDLE_INTERVAL >= OUTPUTS_INTERVAL)
                 ask_outputs(capture);
         if (capture->has_outputs && capture->outputs.n_outputs == 0)
                 recording_gap(capture->uploadd, SEGMENT_OUTPUT_ALL, dark_gap(&capture->outputs, UINT64_MAX),
@@ -210,15 +211,18 @@ static int set_timer(Capture *capture, uint64_t time) {
         return r < 0 ? r : sd_event_source_set_enabled(capture->timer, SD_EVENT_ONESHOT);
 }
 
-/* Until the next beat. */
+/* Until the next beat. Where there is nothing to be looked at, something else than a beat ends that: capd,
+ * or brokerd. */
 static uint64_t beat(const Capture *capture, uint64_t now) {
-        bool all_idle = capture->has_outputs;
+        uint64_t longest = OUTPUTS_INTERVAL, least = recording_interval(capture->uploadd->recording);
 
-        for (uint32_t id = 0; id < OUTPUT_IDS && all_idle; id++)
-                all_idle = !capture->ids[id].listed || !wanted(capture, id) || idle(capture, id, now);
-        return all_idle && recording_interval(capture->uploadd->recording) < IDLE_INTERVAL
-                               ? IDLE_INTERVAL
-                               : recording_interval(capture->uploadd->recording);
+        for (uint32_t id = 0; id < OUTPUT_IDS; id++)
+                if (capture->ids[id].listed && wanted(capture, id)) {
+                        if (!idle(capture, id, now))
+                                return least;
+                        longest = IDLE_INTERVAL;
+                }
+        return longest > least ? longest : least;
 }
 
 static int on_timer(sd_event_source *source _unused_, uint64_t scheduled, void *userdata) {
@@ -259,7 +263,7 @@ const char *capture_stuck(const Capture *capture, uint64_t patience) {
 
         if (!capture->uploadd->recording)
                 return NULL;
-        if (now - capture->beat > patience + recording_interval(capture->uploadd->recording))
+        if (now - capture->beat > patience + beat(capture, boottime_now()))
                 return "nothing looks for the next frame";
         for (uint32_t id = 0; id < OUTPUT_IDS; id++)
                 if (capture->ids[id].owed != 0 && now - capture->ids[id].owed > patience)
@@ -457,6 +461,8 @@ static void frame_write(Capture *capture, uint32_t id, bool torn) {
         if (recording_write(capture->uploadd, &output->frame, &capture->outputs.outputs[output->index], torn,
                             &problem))
                 has_changed(capture, id);
+        if (!idle(capture, id, boottime_now()))
+                broker_counted(capture->uploadd->broker);
         frame_done(capture, id, &problem);
 }
 
@@ -494,6 +500,8 @@ static int on_frame(WireConnection *connection _unused_, const void *message, in
         output->late = 0;
         if (r < 0)
                 frame_done(capture, id, &output->drawing);
+        else if (!output->frame.changed) /* a flip that came between has torn nothing */
+                frame_write(capture, id, false);
         else
                 (void) frame_confirm(capture, output, frame);
         return 0;

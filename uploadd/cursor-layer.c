@@ -93,10 +93,12 @@ static int32_t within_int16(int32_t value) {
 int cursor_layer_set(CursorLayer *layer, uint32_t output, uint32_t width, uint32_t height,
                      const Cursor *cursor) {
         CursorOutput *o = &layer->outputs[output];
+        bool was_visible = o->visible, changed;
 
         o->visible = shown(cursor, width, height);
+        changed = o->visible != was_visible;
         if (!o->visible)
-                return 0;
+                return changed;
         /* One private copy, as of the picture: the plane's memory is live. */
         size_t row = (size_t) cursor->width * 4, size = row * cursor->height;
         for (uint32_t y = 0; y < cursor->height; y++)
@@ -119,10 +121,12 @@ int cursor_layer_set(CursorLayer *layer, uint32_t output, uint32_t width, uint32
                 free(o->pixels);
                 o->pixels = pixels;
                 o->key = key;
+                changed = true;
         }
+        changed = changed || o->x != cursor->x || o->y != cursor->y;
         o->x = cursor->x;
         o->y = cursor->y;
-        return 0;
+        return changed;
 }
 
 static bool id_shown(const CursorLayer *layer, uint32_t id, uint32_t but) {

@@ -31,7 +31,7 @@ void cursor_layer_restart(CursorLayer *layer);
 void cursor_layer_restart_output(CursorLayer *layer, uint32_t output);
 
 /* Takes what an output of width × height shows, copying the image if it is another. Out of bounds is as not
- * visible. -ENOMEM. */
+ * visible. 1 if it is not as the time before, 0 if it is, or -ENOMEM. */
 int cursor_layer_set(CursorLayer *layer, uint32_t output, uint32_t width, uint32_t height,
                      const Cursor *cursor);
 

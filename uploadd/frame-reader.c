@@ -285,8 +285,7 @@ int frame_read(FrameReader *reader, void (*read)(const PicturePlane *plane, void
                 r = r < 0 ? r : end;
         }
         if (r == -EFAULT) {
-                frame_close(reader);
-                map_cache_clear(&reader->cache);
+                frame_forget(reader);
                 return frame_problem(problem, r, "the framebuffer's memory went away while it was read");
         }
         return r < 0 ? frame_problem(problem, r, "the framebuffer cannot be read: %s", strerror(-r)) : 0;
@@ -302,4 +301,9 @@ void frame_close(FrameReader *reader) {
         reader->cursor.visible = false;
         reader->n_fds = 0;
         map_cache_release(&reader->cache);
+}
+
+void frame_forget(FrameReader *reader) {
+        frame_close(reader);
+        map_cache_clear(&reader->cache);
 }

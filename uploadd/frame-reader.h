@@ -40,5 +40,8 @@ const Cursor *frame_cursor(const FrameReader *reader);
 /* Harmless if none is open. Call it now and then also while no frames come: it unmaps what is not used. */
 void frame_close(FrameReader *reader);
 
+/* Also unmaps everything. */
+void frame_forget(FrameReader *reader);
+
 /* Times that memory was mapped, for statistics. */
 uint64_t frame_reader_mapped(const FrameReader *reader);

@@ -86,8 +86,11 @@ static void segment_lost(Recording *recording, uint64_t since) {
                 recording->unrecorded_since = since;
 }
 
+/* A gap of all outputs goes on in the next segment, which begins at once: nothing else may for a long time.
+ */
 static void segment_cut(Recording *recording) {
         uint64_t now = boottime_now(), end_time = segment_time(recording, now);
+        enum segment_gap gap = recording->gap_all;
         Segment *segment;
         int r;
 
@@ -105,6 +108,8 @@ static void segment_cut(Recording *recording) {
         segment_close(recording);
         if (r >= 0)
                 broker_announce(recording->uploadd->broker, segment);
+        if (gap && !recording->ending)
+                recording_gap(recording->uploadd, SEGMENT_OUTPUT_ALL, gap, 0, 0);
 }
 
 static int on_end(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
@@ -311,6 +316,8 @@ void recording_gap(Uploadd *uploadd, uint32_t output, enum segment_gap reason, u
                 recording->gap_all = reason;
                 for (uint32_t i = 0; i < SEGMENT_OUTPUT_MAX; i++)
                         recording->outputs[i].gap = gap;
+                /* Somebody may want to free it, or to see that nobody looks at it. */
+                frame_forget(recording->reader);
         } else if (output < SEGMENT_OUTPUT_MAX) {
                 const SegmentGap *old = &recording->outputs[output].gap;
                 if ((old->reason == reason && old->format == format && old->modifier == modifier) ||
@@ -350,10 +357,12 @@ static int draw_open(Recording *recording, uint32_t output, const struct wire_fr
                 encoder_forget(recording->encoder, output);
         if (r < 0)
                 return r;
-        *ret_changed = drawing.changed;
         r = cursor_layer_set(recording->cursors, output, frame->width, frame->height,
                              frame_cursor(recording->reader));
-        return r < 0 ? frame_problem(problem, r, "the pointer cannot be kept: %s", strerror(-r)) : 0;
+        if (r < 0)
+                return frame_problem(problem, r, "the pointer cannot be kept: %s", strerror(-r));
+        *ret_changed = drawing.changed || r > 0;
+        return 0;
 }
 
 static int draw(Recording *recording, uint32_t output, const struct wire_frame *frame, const int *fds,
@@ -449,7 +458,7 @@ static int write_frame(Recording *recording, const DrawnFrame *frame, const stru
                 r = cursor_layer_write(recording->cursors, &recording->writer, frame->output, time);
         if (r < 0)
                 return r;
-        *ret_news = frame->changed || (r > 0 && o->has_key);
+        *ret_news = frame->changed;
         encoder_set_coarse(recording->encoder, recording->rate.coarse);
         r = encoder_encode(recording->encoder, frame->output, !o->has_key, &key, &encoded);
         if (r < 0)

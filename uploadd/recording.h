@@ -37,7 +37,7 @@ typedef struct DrawnFrame {
         uint32_t output, width, height;
         uint64_t taken; /* CLOCK_BOOTTIME µs */
         uint64_t cpu;   /* nanoseconds of this thread that drawing took */
-        bool changed;   /* the picture, against the one that was recorded last */
+        bool changed;   /* the picture, against the one that was recorded last, or the pointer */
 } DrawnFrame;
 
 /* Copies the frame's picture. -ETIME: rendering into it took too long; -ENOSPC: there is no room to record

@@ -133,8 +133,16 @@ def test_a_card_that_goes_and_comes_back(machine, record):
         plug(machine, True, 1)
         # it is card1 as long as somebody has memory of the old one
         card = machine.run("ls -t /dev/dri/card* | head -1", check=True).output.decode().strip()
-        with Painter(machine.vm, n=91, options=[f"--card={card}"]):
-            segments = recording.until_shows(91, 0, 1)
+        with Painter(machine.vm, n=91, options=[f"--card={card}"]) as painter:
+            names = [name for name, *_ in painter.outputs]
+
+            def last(segments):
+                numbers = {name: ident for ident, _, _, name in outputs(segments)}
+                return [shown(segments, numbers[name])[-1:] for name in names if name in numbers]
+            segments = recording.until("both show it", lambda segments: last(segments) == [[(91, i, 1024, 768)] for i in (0, 1)])
+    # a number stays one connector's
+    numbered = {(ident, name) for ident, _, _, name in outputs(segments)}
+    assert len(dict(numbered)) == len(numbered)
     # a capd that has just been started has no grant, until brokerd gives it one
     assert {gap.reason for gap in gaps(segments)} <= {NO_GRANT, OFF, UNPLUGGED, NO_CAPTURE}
 

@@ -2,6 +2,8 @@
 Read by tests/system/pictures.py, which was written from the document."""
 
 import itertools
+import pathlib
+import re
 import struct
 import subprocess
 import threading
@@ -353,6 +355,24 @@ def test_no_picture_of_a_held_recording(capd, broker, fault_server, hold, gap):
     assert shades and all(abs(shade - 90) < 8 for shade in shades)
 
 
+def test_nothing_of_the_screen_stays_mapped_in_a_pause(uploadd, capd, broker, run_dir):
+    def mapped():
+        return str(run_dir / "dmabuf" / "memory") in pathlib.Path(f"/proc/{uploadd.process.pid}/maps").read_text()
+    with DmaBuf(run_dir / "dmabuf", picture().tobytes()) as memory:
+        capd.pictures[0] = picture()
+        capd.memory = lambda data: memory.open()
+        capd.change = lambda message: setattr(message, "memory", wire.MEMORY_DMABUF)
+        broker.record()
+        broker.stats(lambda s: s.frames >= 1)
+        shown(capd)
+        assert mapped()
+        broker.connection.send(wire.Hold(wire.HOLD, 1))
+        end = time.monotonic() + 3
+        while mapped():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+
 @pytest.mark.parametrize("hold, gap", [(1, 8), (2, 9)])
 def test_a_recording_that_begins_held(capd, broker, fault_server, hold, gap):
     """Nothing is asked for, which capd would have to refuse."""
@@ -471,10 +491,13 @@ def test_the_gap_of_rendering_that_does_not_end(capd, broker, fault_server, run_
         broker.stats(lambda s: s.reason == 0 and not s.text)
 
 
+        late = itertools.count()
+
         def late_now_and_then(message):
-            message.memory, memory.rendered = wire.MEMORY_DMABUF, not memory.rendered
+            message.memory, memory.rendered = wire.MEMORY_DMABUF, bool(next(late) % 2)
         capd.change = late_now_and_then
-        while capd.asked - capd.confirmed < 20:
+        asked = capd.asked
+        while capd.asked < asked + 40:
             time.sleep(0.01)
         segment = recorded(broker, fault_server, recording)
     assert gaps(segment) == [(0, 3, 0, 0)]
@@ -503,22 +526,57 @@ def until_idle(capd):
         time.sleep(0.01)
 
 
-def test_an_idle_screen_costs_little(capd, broker, fault_server):
-    """At fifty frames a second: nothing has changed for two seconds, then there are two looks a second, and one of them
-    only asks for page flips."""
+def woke_up(uploadd):
+    """How often it has."""
+    status = pathlib.Path(f"/proc/{uploadd.process.pid}/status").read_text()
+    return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.M)[1])
+
+
+def test_an_idle_screen_costs_little(uploadd, capd, broker, fault_server):
+    """At fifty frames a second: nothing has changed for two seconds, then there are two looks a second, one of them
+    only asks for page flips, and nothing else is said to anybody."""
     capd.pictures[0] = picture()
     recording = broker.record()
     until_idle(capd)
-    began, asked, for_flips, confirmed = time.monotonic(), capd.asked, capd.asked_for_flips, capd.confirmed
-    while capd.asked < asked + 6:
+    time.sleep(6)  # what moved before has been told
+    while broker.connection.waiting():
+        broker.connection.receive()
+    began, asked, for_flips, confirmed, woken = time.monotonic(), capd.asked, capd.asked_for_flips, capd.confirmed, woke_up(uploadd)
+    while capd.asked < asked + 12:
         time.sleep(0.01)
-    assert capd.asked_for_flips - for_flips == 3
-    # The others compared all of it.
-    assert capd.confirmed - confirmed in (2, 3)
     # A loaded machine makes them fewer.
-    assert 6 <= (time.monotonic() - began) * 2 + 1
+    assert 12 <= (time.monotonic() - began) * 2 + 1
+    # The others compared all of it. Besides, it is asked what displays there are, once or twice.
+    assert (capd.asked_for_flips - for_flips, capd.confirmed - confirmed) == (6, 0)
+    assert woke_up(uploadd) - woken <= 2 * 12 + 6
+    assert not broker.connection.waiting()
     segment = recorded(broker, fault_server, recording)
     assert gaps(segment) == [] and len(pictures.decode(segment)) == 1
+
+
+@pytest.mark.parametrize("why, gap", [("locked", 9), ("asleep", 2)])
+def test_nothing_to_look_at_costs_nothing(uploadd, capd, broker, fault_server, why, gap):
+    """The recording goes on all the same, without a hole between its segments."""
+    capd.pictures[0] = picture()
+    recording = broker.record()
+    shown(capd)
+    if why == "locked":
+        broker.connection.send(wire.Hold(wire.HOLD, 2))
+    else:
+        capd.outputs, capd.asleep = [], 1
+        capd.tell_outputs()
+        broker.stats(lambda s: s.n_outputs == 0)
+    time.sleep(1)
+    asked, woken = capd.asked, woke_up(uploadd)
+    time.sleep(9)
+    assert capd.asked == asked and woke_up(uploadd) - woken <= 5
+    broker.flush()
+    uploaded(broker, fault_server, first := broker.ready())
+    broker.flush()
+    segment = uploaded(broker, fault_server, second := broker.ready())
+    assert abs(second.start_realtime - first.end_realtime) < 100000
+    assert gaps(segment) == [(0xffffffff, gap, 0, 0)]
+    broker.stop(recording)
 
 
 @pytest.mark.parametrize("flips", [True, False])

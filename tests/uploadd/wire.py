@@ -126,9 +126,13 @@ class Connection:
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         self._socket.sendmsg([bytes(message)], ancillary)
 
+    def waiting(self, timeout=0):
+        """Whether there is something to receive."""
+        return bool(select.select([self._socket], [], [], timeout)[0])
+
     def receive(self, timeout=10):
         """The next message; EOFError if uploadd has hung up, TimeoutError if it says nothing."""
-        if not select.select([self._socket], [], [], timeout)[0]:
+        if not self.waiting(timeout):
             raise TimeoutError("uploadd says nothing")
         try:
             data = self._socket.recv(65536)
