@@ -15,6 +15,7 @@
 #define SEGMENT_SECONDS_MAX 3600U
 #define SEGMENT_BYTES_MIN   65536U
 #define INTERVAL_MAX        UINT64_C(3600000000000) /* ns */
+#define SLEEP_MIN           UINT64_C(1000000)       /* µs: what is shorter is none */
 
 /* What the open segment holds of an output. */
 typedef struct RecordingOutput {
@@ -32,6 +33,9 @@ struct Recording {
         struct wire_broker_record parameters;
         Rate rate;
         uint64_t cpu_start; /* of this thread, µs: when the work on a frame began that is under way */
+
+        uint64_t asleep; /* how long the machine had slept since it was booted, at most: µs */
+        uint64_t awake;  /* since when it no longer does, CLOCK_BOOTTIME µs */
 
         enum segment_gap hold; /* no pictures, for this reason; 0: pictures */
 
@@ -86,16 +90,35 @@ static void segment_lost(Recording *recording, uint64_t since) {
                 recording->unrecorded_since = since;
 }
 
+static void write_gap_of_all(Recording *recording, enum segment_gap reason, uint64_t boottime);
+
+/* While the machine sleeps nothing is shown, and CLOCK_MONOTONIC stands still. To be called before anything
+ * of now is written. */
+static void segment_wake(Recording *recording) {
+        uint64_t earlier = clock_now(CLOCK_MONOTONIC), now = boottime_now(),
+                 later = clock_now(CLOCK_MONOTONIC), most = now - earlier;
+        uint64_t least = now > later ? now - later : 0, before = recording->asleep;
+
+        /* Of how long it has slept since it was booted, however long this process had to wait in between. */
+        recording->asleep = most;
+        if (least < before + SLEEP_MIN)
+                return;
+        recording->awake = now;
+        if (recording->open && recording->gap_all == 0)
+                write_gap_of_all(recording, SEGMENT_GAP_OFF, now - (least - before));
+}
+
 /* A gap of all outputs goes on in the next segment, which begins at once: nothing else may for a long time.
  */
 static void segment_cut(Recording *recording) {
-        uint64_t now = boottime_now(), end_time = segment_time(recording, now);
-        enum segment_gap gap = recording->gap_all;
         Segment *segment;
         int r;
 
+        segment_wake(recording);
         if (!recording->open)
                 return;
+        uint64_t now = boottime_now(), end_time = segment_time(recording, now);
+        enum segment_gap gap = recording->gap_all;
         r = segment_writer_finish(&recording->writer, end_time);
         if (r >= 0)
                 r = segments_add(&recording->uploadd->segments, recording->entry, &recording->writer,
@@ -162,6 +185,18 @@ static int write_gap(Recording *recording, const SegmentGap *gap) {
         if (r == -EFBIG)
                 segment_cut(recording);
         return r;
+}
+
+static void write_gap_of_all(Recording *recording, enum segment_gap reason, uint64_t boottime) {
+        const SegmentGap gap = { SEGMENT_OUTPUT_ALL, reason, segment_time(recording, boottime), 0, 0 };
+
+        if (recording->gap_all == reason || write_gap(recording, &gap) < 0)
+                return;
+        recording->gap_all = reason;
+        for (uint32_t i = 0; i < SEGMENT_OUTPUT_MAX; i++)
+                recording->outputs[i].gap = gap;
+        /* Somebody may want to free it, or to see that nobody looks at it. */
+        frame_forget(recording->reader);
 }
 
 /* Begins a segment if there is none, with the gap before it if there was one. */
@@ -236,6 +271,7 @@ int recording_start(Uploadd *uploadd, const struct wire_broker_record *record) {
                 return -ENOMEM;
         recording->uploadd = uploadd;
         recording->parameters = *record;
+        segment_wake(recording);
         const RateLimits limits = { record->frame_interval / 1000, record->bytes_per_minute,
                                     record->cpu_ms_per_second };
         rate_init(&recording->rate, &limits, boottime_now());
@@ -291,8 +327,11 @@ void recording_session(Uploadd *uploadd) {
         Recording *recording = uploadd->recording;
         SegmentSession session = uploadd->session;
 
+        if (!recording)
+                return;
+        segment_wake(recording);
         /* One that is not open will begin with it. */
-        if (!recording || !recording->open || !uploadd->has_session)
+        if (!recording->open || !uploadd->has_session)
                 return;
         session.time = segment_time(recording, boottime_now());
         if (segment_writer_session(&recording->writer, &session) == -EFBIG)
@@ -306,19 +345,14 @@ void recording_gap(Uploadd *uploadd, uint32_t output, enum segment_gap reason, u
 
         if (!recording)
                 return;
+        segment_wake(recording);
         frame_close(recording->reader);
         if (segment_need(recording, boottime_now(), false) < 0)
                 return;
         gap.time = segment_time(recording, boottime_now());
-        if (output == SEGMENT_OUTPUT_ALL) {
-                if (recording->gap_all == reason || write_gap(recording, &gap) < 0)
-                        return;
-                recording->gap_all = reason;
-                for (uint32_t i = 0; i < SEGMENT_OUTPUT_MAX; i++)
-                        recording->outputs[i].gap = gap;
-                /* Somebody may want to free it, or to see that nobody looks at it. */
-                frame_forget(recording->reader);
-        } else if (output < SEGMENT_OUTPUT_MAX) {
+        if (output == SEGMENT_OUTPUT_ALL)
+                write_gap_of_all(recording, reason, boottime_now());
+        else if (output < SEGMENT_OUTPUT_MAX) {
                 const SegmentGap *old = &recording->outputs[output].gap;
                 if ((old->reason == reason && old->format == format && old->modifier == modifier) ||
                     write_gap(recording, &gap) < 0)
@@ -501,8 +535,10 @@ int recording_draw(Uploadd *uploadd, uint32_t output, const struct wire_frame *f
         int r;
 
         *problem = (FrameProblem){};
+        segment_wake(recording);
         recording->cpu_start = clock_now(CLOCK_THREAD_CPUTIME_ID);
-        if (taken > now || now - taken > recording_interval(recording) + UINT64_C(1000000))
+        if (taken > now || now - taken > recording_interval(recording) + UINT64_C(1000000) ||
+            taken < recording->awake)
                 taken = now; /* capd's word counts as far as it is plausible */
         r = segment_need(recording, taken, false);
         if (r < 0)
@@ -529,10 +565,12 @@ bool recording_write(Uploadd *uploadd, const DrawnFrame *frame, const struct wir
         bool news = frame->changed;
         int r;
 
-        if (segment_need(recording, frame->taken, false) < 0)
+        segment_wake(recording);
+        uint64_t taken = frame->taken > recording->awake ? frame->taken : recording->awake;
+        if (segment_need(recording, taken, false) < 0)
                 return news;
         recording->cpu_start = clock_now(CLOCK_THREAD_CPUTIME_ID);
-        r = write_frame(recording, frame, output, torn, frame->taken, &news);
+        r = write_frame(recording, frame, output, torn, taken, &news);
         if (r == -EFBIG) {
                 uint64_t now = boottime_now();
                 segment_cut(recording);

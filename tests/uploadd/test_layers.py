@@ -16,7 +16,7 @@ from system import pictures
 
 from . import wire
 from .dmabuf import DmaBuf
-from .peers import Broker, Capd, output
+from .peers import Broker, Capd, Uploadd, output
 from .test_uploadd import export, picture, shown
 
 ANNA = wire.Session(wire.SESSION, 1, 1000, 0, b"4", b"seat0", b"anna")
@@ -462,6 +462,32 @@ def test_the_gap_of_a_capd_that_does_not_say_what_there_is(uploadd, listener, fa
         capd.close()
     assert gaps(segment) == [(0xffffffff, 7, 0, 0)]
     assert len(pictures.decode(segment)) == 1
+
+
+def test_the_gap_of_a_machine_that_sleeps(build, run_dir, ca, fault_server):
+    """Nothing was shown then, whatever was before and is after."""
+    program = build / "tests" / "uploadd" / "slept-uploadd"
+    if not program.exists():
+        pytest.skip("not built with sanitizers")
+    uploadd = Uploadd(program, run_dir, ca.cert_file, [f"localhost:{fault_server.port}"]).start()
+    started = time.monotonic()
+    capd, listener = Capd(uploadd.frame_socket), wire.Listener(uploadd.broker_socket)
+    broker = Broker(listener)
+    try:
+        capd.pictures[0] = picture()
+        recording = broker.record()
+        broker.stats(lambda s: s.frames >= 1)
+        time.sleep(max(0, started + 13 - time.monotonic()))
+        segment = recorded(broker, fault_server, recording)
+    finally:
+        broker.connection.close()
+        capd.close()
+        listener.close()
+        uploadd.stop()
+    assert gaps(segment) == [(0xffffffff, 2, 0, 0)]
+    asleep, = (struct.unpack_from("<Q", payload, 8)[0] for _, kind, payload in pictures.chunks(segment) if kind == "GAP_")
+    before, after = (struct.unpack_from("<Q", payload, 8)[0] for _, kind, payload in pictures.chunks(segment) if kind == "FRAM")
+    assert before < asleep and 2.9e6 < after - asleep < 3.2e6
 
 
 def test_the_gap_of_a_capd_that_is_silent(capd, broker, fault_server):
