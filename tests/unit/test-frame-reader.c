@@ -377,6 +377,35 @@ static void count(const PicturePlane *plane, void *userdata) {
         *(unsigned *) userdata += sync_calls.starts == 2 && sync_calls.ends == 0;
 }
 
+static void ask_streamed(const PicturePlane *plane, void *userdata) {
+        *(bool *) userdata = plane->write_combined;
+}
+
+/* A graphics card's memory may be uncached, a copy of capd's is not. */
+static void test_graphics_memory_is_streamed(void **state) {
+        int fds[] = { memory_new(NEEDED, 0), memory_new(NEEDED, SEALED) };
+        static const uint32_t kinds[] = { WIRE_MEMORY_DMABUF, WIRE_MEMORY_MEMFD };
+        _cleanup_(frame_reader_freep) FrameReader *reader = NULL;
+        struct wire_frame frame = honest;
+        FrameProblem problem;
+        (void) state;
+
+        assert_return_code(frame_reader_new(&reader), 0);
+        sync_calls.pretend = true;
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
+                bool streamed = i;
+
+                frame.memory = kinds[i];
+                assert_return_code(frame_open(reader, &frame, &fds[i], &problem), 0);
+                assert_return_code(frame_read(reader, ask_streamed, &streamed, &problem), 0);
+                assert_int_equal(streamed, kinds[i] == WIRE_MEMORY_DMABUF);
+                frame_close(reader);
+                close(fds[i]);
+        }
+        sync_calls.starts = sync_calls.ends = 0;
+        sync_calls.pretend = false;
+}
+
 /* START before, END after, for each dma-buf once, whatever happens. */
 static void test_reading_is_bracketed(void **state) {
         int fds[] = { memory_new(NEEDED, 0), memory_new(NEEDED, 0), memory_new(NEEDED, 0) };
@@ -557,6 +586,7 @@ int main(void) {
                 cmocka_unit_test(test_cache),
                 cmocka_unit_test(test_every_number),
                 cmocka_unit_test(test_memory_that_goes_away),
+                cmocka_unit_test(test_graphics_memory_is_streamed),
                 cmocka_unit_test(test_reading_is_bracketed),
                 cmocka_unit_test(test_buffer_that_goes_away),
                 cmocka_unit_test(test_nothing_is_allocated_for_a_frame),
