@@ -147,7 +147,8 @@ int segment_statement_verify(const char *text, SegmentStatement *ret, EVP_PKEY *
             !read_number(claims, "sequence", STATEMENT_SEQUENCE_MAX, &sequence) || !json_is_boolean(final) ||
             !read_text(claims, "sha256", s.sha256, sizeof(s.sha256)) ||
             !(json_is_null(previous) ||
-              read_text(claims, "previous_sha256", s.previous_sha256, sizeof(s.previous_sha256))) ||
+              (read_text(claims, "previous_sha256", s.previous_sha256, sizeof(s.previous_sha256)) &&
+               s.previous_sha256[0])) ||
             !read_number(claims, "size", SIZE_MOST, &s.size) ||
             !read_text(claims, "started_at", s.started_at, sizeof(s.started_at)) ||
             !read_text(claims, "ended_at", s.ended_at, sizeof(s.ended_at)))
