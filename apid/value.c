@@ -5,6 +5,8 @@
 #include <openssl/evp.h>
 #include <string.h>
 
+#include "text.h"
+
 static bool is_hex(char c) {
         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
 }
@@ -39,12 +41,7 @@ bool value_is_sha256(const char *text) {
 }
 
 bool value_is_text(const char *text, size_t max_bytes) {
-        size_t n = 0;
-
-        for (; text[n]; n++)
-                if (n >= max_bytes || (unsigned char) text[n] < ' ' || text[n] == 0x7f)
-                        return false;
-        return n > 0;
+        return text[0] && strnlen(text, max_bytes + 1) <= max_bytes && text_is_clean(text);
 }
 
 static unsigned two_digits(const char *text) {

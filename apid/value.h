@@ -12,8 +12,7 @@
 
 bool value_is_uuid(const char *text);   /* 8-4-4-4-12 lower-case hexadecimal digits (RFC 9562 §4) */
 bool value_is_sha256(const char *text); /* 64 lower-case hexadecimal digits */
-bool value_is_text(const char *text,
-                   size_t max_bytes); /* not empty, no control characters; UTF-8 is the caller's */
+bool value_is_text(const char *text, size_t max_bytes); /* not empty, text_is_clean() */
 
 /* RFC 3339 in UTC ("Z") with up to six digits of a second's fraction, years 1970 to 2999. */
 bool value_is_time(const char *text);

@@ -10,6 +10,9 @@
 /* UTF-8 (RFC 3629) without the 66 noncharacters. */
 bool text_is_utf8(const char *text);
 
+/* Whether text_sanitize() would leave it as it is. */
+bool text_is_clean(const char *text);
+
 /* Copies text, cut to size between two characters, with every control character of ASCII and Latin-1 made a
  * space and every byte that belongs to no character a question mark. */
 void text_sanitize(char *ret, size_t size, const char *text);

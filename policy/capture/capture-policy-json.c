@@ -52,10 +52,10 @@ static int parse_text(const json_t *value, const Member *member) {
         const char *text = json_string_value(value);
         size_t length = json_string_length(value);
 
-        if (!text || length > member->maximum || strlen(text) != length)
+        if (!text || length > member->maximum || strlen(text) != length || !text_is_clean(text))
                 return -EBADMSG;
-        text_sanitize(member->target, member->maximum + 1, text);
-        return strcmp(member->target, text) == 0 ? 0 : -EBADMSG;
+        memcpy(member->target, text, length + 1);
+        return 0;
 }
 
 static int parse_host(const json_t *value, const Member *member) {

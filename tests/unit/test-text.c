@@ -72,10 +72,14 @@ static void check(const char *text, size_t size, const char *expected) {
         memset(clean, 'x', sizeof(clean));
         text_sanitize(clean, size, text);
         assert_string_equal(clean, expected);
-        assert_true(text_is_utf8(clean));
+        assert_true(text_is_clean(clean));
 }
 
 static void test_sanitized(void **state _unused_) {
+        assert_true(text_is_clean("Zoë"));
+        assert_false(text_is_clean("a\n"));
+        assert_false(text_is_clean("\xc2\x85"));
+        assert_false(text_is_clean("\xff"));
         check("Zoë", 64, "Zoë");
         check("a\nb\tc\x7f\x1b[1m", 64, "a b c  [1m");
         check("a\xc2\x85\xc2\x9f\xc2\xa0", 64, "a  \xc2\xa0");

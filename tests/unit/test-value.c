@@ -103,6 +103,11 @@ static void test_text(void **state _unused_) {
         assert_false(value_is_text("", 3));
         assert_false(value_is_text("a\nb", 3));
         assert_false(value_is_text("a\x7f", 3));
+        /* no device would take a policy with these */
+        assert_false(value_is_text("a\xc2\x85", 3));
+        assert_false(value_is_text("\xef\xbf\xbe", 3));
+        assert_false(value_is_text("\xc3", 3));
+        assert_true(value_is_text("\xc3\xab", 3));
 }
 
 int main(void) {
