@@ -6,7 +6,6 @@ import subprocess
 
 from vm.vm import Vm, build_image
 
-PACKAGES = ("postgresql-15", "redis-server", "nginx-light", "libmicrohttpd12", "libhiredis0.14", "libqrencode4")
 GUIDE = pathlib.Path(__file__).parents[2] / "docs" / "OPERATIONS.md"
 
 
@@ -14,7 +13,7 @@ def image(build, run_dir):
     payload = pathlib.Path(run_dir) / "payload"
     subprocess.run(["meson", "install", "-C", build, "--no-rebuild", "--quiet", "--tags", "control-plane", "--destdir", payload],
                    check=True, stdout=subprocess.DEVNULL)
-    return build_image(build, payload=payload, packages=PACKAGES)
+    return build_image(build, payload=payload, server=True)
 
 
 def blocks():

@@ -37,13 +37,13 @@ class VmError(Exception):
     """The machine could not be started or commanded."""
 
 
-def build_image(tools, *, payload=None, enable=(), selinux="none", policy=None, kernel=None, packages=()):
+def build_image(tools, *, payload=None, enable=(), selinux="none", policy=None, kernel=None, server=False):
     """Runs tests/vm/image (progress on standard error). Returns the image's directory."""
     command = [pathlib.Path(__file__).with_name("image"), "--tools", tools, "--selinux", selinux]
     command += ["--payload", payload] if payload else []
     command += ["--policy", policy] if policy else []
     command += ["--kernel", kernel] if kernel else []
-    command += ["--with", *packages] if packages else []
+    command += ["--server"] if server else []
     command += ["--enable", *enable] if enable else []
     try:
         answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
@@ -223,7 +223,7 @@ class Vm:
         snapshot = self.image_dir / f"boot-{self._gpu}-{key}"
         if snapshot.exists():
             return snapshot
-        with open(self.image_dir / "snapshot.lock", "w") as lock:
+        with open(self.image_dir / f"{snapshot.name}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             for attempt in range(1, 4):
                 if snapshot.exists():

@@ -47,12 +47,14 @@ build() {
 	echo "$folder"
 }
 
-# begin_image: makes what takes longest of the virtual machine's image while the caller does something else, and is ended with it.
-# Whoever needs an image waits for it. Needs tools/setup image.
-begin_image() {
+# begin COMMAND…: runs it while the caller does something else, as $!. What still runs when the caller ends is ended with it.
+begin() {
 	set -m
-	"$checkout/tests/vm/image" --base </dev/null >&2 &
-	begun=$!
+	"$@" </dev/null >&2 &
 	set +m
-	trap 'kill -TERM -- "-$begun" 2>/dev/null || true; wait "$begun" || true' EXIT
+	trap 'kill -TERM -- $(jobs -pr | sed s/^/-/) 2>/dev/null || true; wait' EXIT
 }
+
+# begin_image [OPTION…]: makes what takes longest of the virtual machine's image (tests/vm/image). Whoever needs it waits for it.
+# Needs tools/setup image.
+begin_image() { begin "$checkout/tests/vm/image" --base "$@"; }
