@@ -108,7 +108,8 @@ class Postgres:
 
     def sql(self, text, dbname="postgres", dsn=None):
         """Runs SQL as the owner, or as whoever dsn says; returns rows as psql -At prints them. ServiceError if it fails."""
-        result = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", dsn or self.owner_dsn(dbname)],
+        # Not Debian's psql, a wrapper in Perl that takes several times as long
+        result = subprocess.run([_BIN / "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", dsn or self.owner_dsn(dbname)],
                                 input=text, capture_output=True, text=True)
         if result.returncode != 0:
             raise ServiceError(f"SQL failed: {result.stderr.strip()}")
