@@ -1,6 +1,7 @@
 """A recording, looked at while it goes on."""
 
 import contextlib
+import functools
 import time
 
 import numpy
@@ -9,7 +10,7 @@ from vm import pattern
 
 from .checks import MEAN
 from .machine import TimedOut
-from .pictures import ALL, gaps, outputs, pictures
+from .pictures import ALL, decode, gaps, outputs, pictures
 
 CLOCK = 40  # weston's panel, in which the time goes on
 
@@ -78,9 +79,14 @@ class Recording:
 
 def shown(segments, display):
     """(number, painter's output, width, height) of a display's pictures of the painter."""
+    return [entry[1:] for path in segments for entry in _shown_in(path.read_bytes()) if entry[0] == display]
+
+
+@functools.cache
+def _shown_in(segment):
+    """The same of one segment, with the display before it."""
     found = []
-    for picture in pictures(segments):
-        if picture.output == display:
-            with contextlib.suppress(ValueError):
-                found.append((*pattern.read(picture.image), *picture.image.shape[1::-1]))
+    for picture in decode(segment):
+        with contextlib.suppress(ValueError):
+            found.append((picture.output, *pattern.read(picture.image), *picture.image.shape[1::-1]))
     return found

@@ -56,13 +56,14 @@ class Viewer:
         return answer.content
 
     def download(self, recording_id, folder):
-        """Fetches all segments of a recording. Returns their paths in order."""
+        """Fetches all segments of a recording that the folder does not hold yet. Returns their paths in order."""
         folder.mkdir(parents=True, exist_ok=True)
         paths = []
         for segment in self.segments(recording_id):
             if segment["state"] != "complete":
                 continue
             path = folder / f"{segment['sequence']:08}.sss"
-            path.write_bytes(self.fetch(segment))
+            if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != segment["sha256"]:
+                path.write_bytes(self.fetch(segment))
             paths.append(path)
         return paths
