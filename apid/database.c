@@ -250,6 +250,23 @@ int database_call_repeatable(Request *request, const char *function, const char 
         return call(request, function, parameters, n_parameters, true, ret);
 }
 
+int database_rows(const Context *context, const char *function, const char *const *parameters,
+                  size_t n_parameters, PGresult **ret) {
+        _cleanup_(PQclearp) PGresult *result = NULL;
+        bool unknown;
+        int r;
+
+        r = database_execute(context->settings.database, function, parameters, n_parameters, true, &result,
+                             &unknown);
+        if (r < 0)
+                return r;
+        if (PQresultStatus(result) != PGRES_TUPLES_OK)
+                return log_error_errno(EIO, "api.%s failed: %s", function,
+                                       PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) ?: "no result");
+        *ret = TAKE_PTR(result);
+        return 0;
+}
+
 int database_schema(const Context *context, int *ret) {
         _cleanup_(PQclearp) PGresult *result = NULL;
         bool unknown;
@@ -281,8 +298,12 @@ int database_maintain(const Context *context) {
         return r;
 }
 
-const char *database_text(const PGresult *result, const char *column) {
+const char *database_text_at(const PGresult *result, int row, const char *column) {
         int number = PQfnumber(result, column);
 
-        return number < 0 ? "" : PQgetvalue(result, 0, number);
+        return number < 0 ? "" : PQgetvalue(result, row, number);
+}
+
+const char *database_text(const PGresult *result, const char *column) {
+        return database_text_at(result, 0, column);
 }

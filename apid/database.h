@@ -22,11 +22,16 @@ int database_call(Request *request, const char *function, const char *const *par
 int database_call_repeatable(Request *request, const char *function, const char *const *parameters,
                              size_t n_parameters, PGresult **ret) _must_check_;
 
+/* The rows of a procedure that is repeatable. Failures are not answered. */
+int database_rows(const Context *context, const char *function, const char *const *parameters,
+                  size_t n_parameters, PGresult **ret) _must_check_;
+
 /* The newest migration that the database has; 0: it has no schema at all. */
 int database_schema(const Context *context, int *ret) _must_check_;
 
 /* api.maintain(), with this thread's connection. Failures are logged. */
 int database_maintain(const Context *context) _must_check_;
 
-/* A column of the one row; "" if NULL. */
+/* A column of the one row, or of one of them; "" if NULL. */
 const char *database_text(const PGresult *result, const char *column);
+const char *database_text_at(const PGresult *result, int row, const char *column);

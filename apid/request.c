@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "announcements.h"
 #include "value.h"
 
 char *request_keep(Request *request, char *text) {
@@ -30,6 +31,7 @@ void request_free(Request *request) {
                 explicit_bzero(request->body, request->body_size);
         free(request->body);
         json_decref(request->json);
+        announcement_free(request->announcement);
         for (size_t i = 0; i < ROUTE_VALUES_MAX; i++)
                 free(request->values[i]);
         for (size_t i = 0; i < request->n_kept; i++)

@@ -28,7 +28,8 @@ typedef struct Request Request;
 
 /* Answers the request. What it returns is what request_…() returned: 0, or a negative errno. If a request
  * was answered with a problem that is -EBADMSG, so that a handler can simply return it; any other error
- * without an answer becomes a 500, and is logged. */
+ * without an answer becomes a 500, and is logged. -EINPROGRESS: request->announcement is to be entered, and
+ * the handler to be called once more after that. */
 typedef int (*Handler)(Request *request);
 
 typedef enum Auth {
@@ -70,7 +71,8 @@ struct Request {
         unsigned status;
         bool handled; /* by workers, with result */
         int result;
-        long long started_us; /* when it was there as a whole; 0: it was not */
+        struct Announcement *announcement; /* segments.c */
+        long long started_us;              /* when it was there as a whole; 0: it was not */
 };
 
 typedef enum FieldType {

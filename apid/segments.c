@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 #include <string.h>
 
+#include "announcements.h"
 #include "evidence.h"
 #include "handlers.h"
 #include "presign.h"
@@ -49,21 +50,15 @@ static int check_statement(Request *request, const Field fields[static _N], Evid
         return evidence_check_segment(request, fields[STATEMENT].text, &said, ret);
 }
 
-int handle_segment_offer(Request *request) {
-        Field fields[_N] = {
-                [SEQUENCE] = { "sequence", FIELD_UINT, .maximum = SEQUENCE_MAX },
-                [SHA256] = { "sha256", FIELD_SHA256 },
-                [PREVIOUS] = { "previous_sha256", FIELD_SHA256, .optional = true },
-                [MD5] = { "md5", FIELD_MD5 },
-                [SIZE] = { "size", FIELD_UINT, .minimum = 1, .maximum = INT32_MAX },
-                [STARTED] = { "started_at", FIELD_TIME },
-                [ENDED] = { "ended_at", FIELD_TIME },
-                [FRAMES] = { "frames", FIELD_UINT, .maximum = INT32_MAX },
-                [STATEMENT] = { "statement", FIELD_TEXT, .maximum = STATEMENT_MAX },
-        };
+/* What is kept of a request while it is entered. */
+typedef struct Offer {
+        Announcement announcement; /* first: the request knows it by that */
+        Field fields[_N];
+} Offer;
+
+static int read_offer(Request *request, Offer *offer) {
+        Field *fields = offer->fields;
         Evidence evidence;
-        _cleanup_(PQclearp) PGresult *upload = NULL;
-        const char *url, *expires;
         int r;
 
         r = request_read_fields(request, fields, _N);
@@ -74,7 +69,7 @@ int handle_segment_offer(Request *request) {
         r = check_statement(request, fields, &evidence);
         if (r < 0)
                 return r;
-        const char *const parameters[] = {
+        const char *const parameters[ANNOUNCEMENT_PARAMETERS] = {
                 request->token,
                 request->values[0],
                 fields[SEQUENCE].parameter,
@@ -89,9 +84,18 @@ int handle_segment_offer(Request *request) {
                 evidence.key,
                 fields[STATEMENT].parameter,
         };
-        r = database_call_repeatable(request, "offer_signed_segment", parameters, ELEMENTSOF(parameters),
-                                     &upload);
-        if (r < 0)
+        memcpy(offer->announcement.parameters, parameters, sizeof(parameters));
+        return -EINPROGRESS;
+}
+
+static int answer_offer(Request *request, Offer *offer) {
+        const Field *fields = offer->fields;
+        const char *url, *expires;
+        int r;
+
+        if (!offer->announcement.row &&
+            (r = database_call_repeatable(request, "offer_signed_segment", offer->announcement.parameters,
+                                          ANNOUNCEMENT_PARAMETERS, &offer->announcement.row)) < 0)
                 return r;
 
         /* Each is signed because some S3 server, somewhere, ignores one of the others: docs/api.md. */
@@ -113,12 +117,36 @@ int handle_segment_offer(Request *request) {
         if (fields[PREVIOUS].text)
                 headers[n_headers++] = (SigV4Header){ "x-amz-meta-streamsight-previous-sha256",
                                                       fields[PREVIOUS].text };
-        r = presign(request, upload, "PUT", headers, &n_headers, true, &url, &expires);
+        r = presign(request, offer->announcement.row, "PUT", headers, &n_headers, true, &url, &expires);
         if (r < 0)
                 return r;
         return request_reply_json(request, MHD_HTTP_CREATED,
                                   json_pack("{s:s, s:s, s:o, s:s}", "method", "PUT", "url", url, "headers",
                                             headers_as_json(headers, n_headers), "expires_at", expires));
+}
+
+int handle_segment_offer(Request *request) {
+        static const Field fields[_N] = {
+                [SEQUENCE] = { "sequence", FIELD_UINT, .maximum = SEQUENCE_MAX },
+                [SHA256] = { "sha256", FIELD_SHA256 },
+                [PREVIOUS] = { "previous_sha256", FIELD_SHA256, .optional = true },
+                [MD5] = { "md5", FIELD_MD5 },
+                [SIZE] = { "size", FIELD_UINT, .minimum = 1, .maximum = INT32_MAX },
+                [STARTED] = { "started_at", FIELD_TIME },
+                [ENDED] = { "ended_at", FIELD_TIME },
+                [FRAMES] = { "frames", FIELD_UINT, .maximum = INT32_MAX },
+                [STATEMENT] = { "statement", FIELD_TEXT, .maximum = STATEMENT_MAX },
+        };
+
+        if (request->announcement)
+                return answer_offer(request, (Offer *) request->announcement);
+        Offer *offer = calloc(1, sizeof(*offer));
+        if (!offer)
+                return -ENOMEM;
+        memcpy(offer->fields, fields, sizeof(fields));
+        offer->announcement.request = request;
+        request->announcement = &offer->announcement;
+        return read_offer(request, offer);
 }
 
 int handle_segment_complete(Request *request) {

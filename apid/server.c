@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "announcements.h"
 #include "circuit.h"
 #include "listen.h"
 #include "log.h"
@@ -31,6 +32,7 @@ struct Server {
         const Context *context;
         struct MHD_Daemon *daemon;
         Workers *logins, *users;
+        Announcements *announcements;
         int listen_fd;
         atomic_bool draining;
         atomic_uint under_way;
@@ -180,10 +182,17 @@ static enum MHD_Result handle(void *userdata, struct MHD_Connection *connection,
                 return answer(server, request, request_problem(request, PROBLEM_BODY_TOO_LARGE));
         if (request->handled)
                 return answer(server, request, request->result);
-        request->started_us = monotonic_us();
+        if (request->started_us == 0)
+                request->started_us = monotonic_us();
         Workers *workers = workers_of(server, request->route);
-        if (!workers)
-                return answer(server, request, handle_now(request));
+        if (!workers) {
+                int r = handle_now(request);
+                if (r != -EINPROGRESS)
+                        return answer(server, request, r);
+                MHD_suspend_connection(connection);
+                announcements_submit(server->announcements, request->announcement);
+                return MHD_YES;
+        }
         if (!workers_reserve(workers))
                 return answer(server, request,
                               request_problem(request,
@@ -241,7 +250,8 @@ int server_new(Server **ret, const Context *context) {
         if ((r = workers_new(&server->logins, (unsigned) context->settings.login_workers, LOGINS_WAITING_MAX,
                              handle_later)) < 0 ||
             (r = workers_new(&server->users, (unsigned) context->settings.user_workers, USERS_WAITING_MAX,
-                             handle_later)) < 0)
+                             handle_later)) < 0 ||
+            (r = announcements_new(&server->announcements, context)) < 0)
                 return r;
         server->daemon = MHD_start_daemon(
                         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME |
@@ -265,10 +275,12 @@ Server *server_free(Server *server) {
         /* First, as the library must have no suspended connection when it stops. */
         workers_free(server->logins);
         workers_free(server->users);
+        announcements_end(server->announcements);
         if (server->daemon)
                 MHD_stop_daemon(server->daemon); /* closes the listening socket, if it still has it */
         else
                 safe_close(server->listen_fd);
+        announcements_free(server->announcements);
         free(server);
         return NULL;
 }

@@ -146,6 +146,48 @@ SELECT is(substr(id::text, 15, 1) || ' ' || (abs(('x' || translate(left(id::text
           - extract(epoch FROM clock_timestamp()) * 1000) < 600000), '7 true', 'its id is of version 7 and of now')
     FROM segment WHERE recording_id = 'aaaaaaaa-0000-4000-8000-0000000000e1';
 
+-- Announced together: who is as usual has a row, and others have none and nothing done. f1 and f4 are pc-1's, f2 is pc-2's, f3 is of the other
+-- company's pc-3.
+INSERT INTO device (company_id, id, hostname, public_key)
+    VALUES ('bbbbbbbb-0000-4000-8000-000000000000', 'aaaaaaaa-0000-4000-8000-0000000000d3', 'pc-3', decode(repeat('06', 65), 'hex'));
+INSERT INTO device_token VALUES (sha256('pc-3'), 'bbbbbbbb-0000-4000-8000-000000000000', 'aaaaaaaa-0000-4000-8000-0000000000d3', now() + interval '1 h'),
+    (sha256('old'), 'aaaaaaaa-0000-4000-8000-000000000000', 'aaaaaaaa-0000-4000-8000-0000000000d1', now());
+INSERT INTO recording (company_id, id, device_id, hostname, reason, outputs, started_at)
+    SELECT d.company_id, ('aaaaaaaa-0000-4000-8000-0000000000f' || n)::uuid, d.id, d.hostname, 'policy', '[]', now()
+    FROM device d JOIN (VALUES (1, 'pc-1'), (2, 'pc-2'), (3, 'pc-3'), (4, 'pc-1')) AS v (n, h) ON h = d.hostname;
+INSERT INTO live_recording (company_id, id, device_id, created_at)
+    SELECT company_id, id, device_id, created_at FROM recording WHERE id::text LIKE 'aaaaaaaa-%f_';
+CREATE FUNCTION pg_temp.together(VARIADIC said text[]) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(place || ' ' || right(object_key, 78), ', ' ORDER BY place) FROM (SELECT
+        array_agg(w[1] ORDER BY n) AS t, array_agg(('aaaaaaaa-0000-4000-8000-0000000000' || w[2])::uuid ORDER BY n) AS r, array_agg(w[3]::integer ORDER BY n) AS s,
+        array_agg(sha256(int4send(w[3]::integer)) ORDER BY n) AS h, array_agg(CASE WHEN w[3] <> '0' THEN sha256(int4send(w[3]::integer - 1)) END ORDER BY n) AS p,
+        array_agg(('aaaaaaaa-0000-4000-8000-0000000000' || w[4])::uuid ORDER BY n) AS d, array_agg(decode(repeat(w[5], 65), 'hex') ORDER BY n) AS k,
+        array_agg(decode(repeat('bb', 16), 'hex')) AS m, array_agg(1) AS one, array_agg(now()) AS at, array_agg('said ' || w[2] ORDER BY n) AS said
+        FROM unnest(said) WITH ORDINALITY AS u (words, n), string_to_array(words, ' ') AS w) AS a,
+        api.offer_signed_segments(a.t, a.r, a.s, a.h, a.p, a.m, a.one, a.at, a.at, a.one, a.d, a.k, a.said)
+$$;
+CREATE FUNCTION pg_temp.key(seq integer) RETURNS text LANGUAGE sql AS $$ SELECT '/' || lpad(seq::text, 8, '0') || '-' || encode(sha256(int4send(seq)), 'hex') || '.sss' $$;
+SELECT is(pg_temp.together('pc-1 f1 0 d1 04', 'pc-2 f2 0 d2 05'), '0 ' || pg_temp.key(0) || ', 1 ' || pg_temp.key(0), 'two of one company');
+SELECT results_eq($$SELECT right(recording_id::text, 2), sequence, statement, company_id::text FROM segment WHERE recording_id::text LIKE 'aaaaaaaa-%f_' ORDER BY 1$$,
+                  $$VALUES ('f1', 0, 'said f1', 'aaaaaaaa-0000-4000-8000-000000000000'), ('f2', 0, 'said f2', 'aaaaaaaa-0000-4000-8000-000000000000')$$, 'are entered');
+SELECT is(pg_temp.together('pc-1 f1 0 d1 04', 'pc-2 f2 0 d2 05'), NULL, 'again, they are not the next ones');
+SELECT is(pg_temp.together(other, 'pc-2 f2 2 d2 05'), NULL, 'not as usual: ' || other) FROM unnest(array['nobody f1 1 d1 04', 'old f1 1 d1 04', 'pc-2 f1 1 d2 05',
+    'pc-2 f1 1 d1 04', 'pc-1 f1 1 d2 05', 'pc-1 f1 1 d1 09', 'pc-1 f1 2 d1 04', 'pc-1 f3 0 d1 04', 'pc-1 f9 0 d1 04', 'pc-1 e1 1 d1 04']) AS other;
+SELECT is(pg_temp.together('pc-3 f3 0 d3 06'), NULL, 'a company without a bucket');
+INSERT INTO bucket (company_id, id, endpoint, region, bucket, prefix, path_style, access_key_id, secret)
+    VALUES ('bbbbbbbb-0000-4000-8000-000000000000', 'aaaaaaaa-0000-4000-8000-0000000000b2', 'https://s3.example.org', 'eu', 'other', '', true, 'AKID2',
+            decode(repeat('02', 64), 'hex'));
+SELECT is(pg_temp.together('pc-1 f1 1 d1 04', 'pc-1 f1 1 d1 04', 'nobody f2 1 d2 05', 'pc-3 f3 0 d3 06', 'pc-1 f4 0 d1 04'),
+          '0 ' || pg_temp.key(1) || ', 4 ' || pg_temp.key(0), 'each once, and none who is alone of a company');
+SELECT is(pg_temp.together('pc-3 f3 0 d3 06'), '0 ' || pg_temp.key(0), 'but alone');
+SELECT is((SELECT company_id || ' ' || bucket_id FROM segment WHERE recording_id::text LIKE '%f3'),
+          'bbbbbbbb-0000-4000-8000-000000000000 aaaaaaaa-0000-4000-8000-0000000000b2', 'in its own company');
+UPDATE device SET revoked_at = now() WHERE hostname = 'pc-2';
+SELECT is(pg_temp.together('pc-1 f4 1 d1 04', 'pc-2 f2 1 d2 05'), '0 ' || pg_temp.key(1), 'nothing of one that is revoked');
+UPDATE device SET revoked_at = NULL WHERE hostname = 'pc-2';
+SELECT results_eq($$SELECT right(id::text, 2), sequence FROM live_recording WHERE id::text LIKE 'aaaaaaaa-%f_' ORDER BY 1$$,
+                  $$VALUES ('f1', 1), ('f2', 0), ('f3', 0), ('f4', 1)$$, 'how far each is');
+
 -- What apid's role has: nothing but EXECUTE
 SELECT table_privs_are('streamsight', c.relname, 'streamsight_apid', '{}'::text[], 'nothing of ' || c.relname)
     FROM pg_class c WHERE c.relnamespace = 'streamsight'::regnamespace AND c.relkind IN ('r', 'p');

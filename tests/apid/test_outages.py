@@ -97,7 +97,7 @@ def test_devices_repeat_unnoticed(proxied, device):
     recording = device.open()
     for procedure, request, good in (
             ("open_recording", lambda: device("PUT", f"/v1/recordings/{recording}", device.recording()), 200),
-            ("offer_signed_segment", lambda: device.offer(recording, 0, b"zero"), 201),
+            ("offer_signed_segments", lambda: device.offer(recording, 0, b"zero"), 201),
             ("complete_segment", lambda: device.complete(recording, 0, b"zero"), 204),
             ("finish_signed_recording", lambda: device.finish(recording, 1), 204)):
         assert lost(proxy, procedure, request).status_code == good, procedure

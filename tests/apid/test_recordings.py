@@ -204,6 +204,38 @@ def test_an_offer_waits_for_the_one_before_it(device, sql, previous, expected):
     assert (offer.status_code if expected == 201 else code_of(offer)) == expected
 
 
+def test_those_announced_together_wait_for_nobody(device, new_device, sql):
+    """One of them, whose recording is being finished, is left to wait by itself."""
+    devices = [device, new_device()]
+    recordings = [device.open() for device in devices]
+    array = lambda values: "array[" + ", ".join(values) + "]"
+    twice = lambda value: array([value] * 2)
+    zeroes, digest = f"'\\x{'00' * 16}'::bytea", "sha256('a')"
+    key = lambda device: f"(SELECT public_key FROM streamsight.device WHERE id = '{device.id}')"
+    rows = while_uncommitted(sql, f"SELECT api.finish_recording('{device.token}', '{recordings[0]}', 0, now(), 'x')", lambda: sql(
+        "SET lock_timeout = '100ms'; SELECT place, object_key FROM api.offer_signed_segments("
+        f"{array(repr(device.token) for device in devices)}, {array(map(repr, recordings))}::uuid[], {twice('0')}, {twice(digest)}, "
+        f"{twice('NULL::bytea')}, {twice(zeroes)}, {twice('1')}, {twice('now()')}, {twice('now()')}, "
+        f"{twice('1')}, {array(repr(device.id) for device in devices)}::uuid[], {array(map(key, devices))}, {twice('NULL::text')})"))
+    assert rows.startswith("1|") and recordings[1] in rows and "\n" not in rows
+
+
+def test_each_of_those_announced_at_once_gets_its_own(new_device, other_company):
+    devices = [new_device(of) for of in (None, other_company) for _ in range(6)]
+    data = lambda device, n: f"{device.id} {n}".encode()
+
+    def record(device):
+        recording = device.open()
+        for n in range(8):
+            answer = device.offer(recording, n, data(device, n), data(device, n - 1) if n else None)
+            assert answer.status_code == 201, answer.text
+            assert f"/{device.company_id}/{device.id}/{recording}/{n:08}-{hashlib.sha256(data(device, n)).hexdigest()}.sss?" in answer.json()["url"]
+            assert device.complete(recording, n, data(device, n)).status_code == 204
+        assert device.finish(recording, 8).status_code == 204
+    with concurrent.futures.ThreadPoolExecutor(len(devices)) as pool:
+        list(pool.map(record, devices))
+
+
 def test_offers_out_of_order(device):
     """Whatever the order, each is taken if it agrees with both its neighbours."""
     data = lambda n: f"segment {n}".encode()

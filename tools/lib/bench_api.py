@@ -52,7 +52,7 @@ def parse():
     parser = argparse.ArgumentParser(prog="tools/bench api", description=__doc__.split(": ", 1)[1])
     parser.add_argument("--requests", type=int, default=20000, metavar="N", help="in each measurement (default %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="of all measurements, of which the median counts (default %(default)s)")
-    parser.add_argument("--connections", type=int, default=16, metavar="N", help="default %(default)s")
+    parser.add_argument("--connections", type=int, default=64, metavar="N", help="default %(default)s")
     parser.add_argument("--workers", type=int, default=8, metavar="N", help="threads of each server (default %(default)s)")
     parser.add_argument("--devices", type=int, default=100000, metavar="N", help="in the full ledger (default %(default)s)")
     parser.add_argument("--days", type=int, default=30, metavar="N", help="of recordings in it (default %(default)s)")
@@ -164,6 +164,44 @@ def measure(folder, build, port, pids, requests, connections):
             "us": [seconds / result["requests"] * 1e6 for seconds in spent], "p99": result["p99"] / 1000, "requests": result["requests"]}
 
 
+# What PostgreSQL spends on a segment's row in a transaction of its own: nothing but the row and its two indexes; and as one announcement,
+# with all that is asked before. Each client of pgbench is a device; each transaction enters its next segment.
+_BARE = """
+\\set seq :seq + 1
+INSERT INTO streamsight.segment (company_id, recording_id, recording_created_at, sequence, bucket_id, object_key, sha256, previous_sha256, md5, size,
+        started_at, ended_at, frames, statement)
+    VALUES ('{company}', md5('recording' || :client_id::text)::uuid, now(), :seq::integer, '{company}', repeat('k', 200), sha256('x'),
+        CASE WHEN :seq::integer > 0 THEN sha256('x') END, '\\x{md5}', 400000, now(), now(), 300, repeat('s', 800));
+"""
+_ANNOUNCED = """
+\\set seq :seq + 1
+SELECT * FROM api.offer_signed_segment('pgbench' || :client_id::text, md5('recording' || :client_id::text)::uuid, :seq::integer, sha256('x'),
+    CASE WHEN :seq::integer > 0 THEN sha256('x') END, '\\x{md5}', 400000, now(), now(), 300, md5('device' || :client_id::text)::uuid,
+    '\\x04'::bytea || sha256(int4send(:client_id::integer)) || sha256(int4send(:client_id::integer)), repeat('s', 800));
+"""
+
+
+def pgbench(folder, system, script, dsn, count):
+    """What measure() says, of PostgreSQL alone."""
+    clients = 8
+    values = lambda row: ",".join(row(n) for n in range(clients))
+    system.sql("SET search_path = streamsight; DELETE FROM live_recording WHERE id IN (SELECT md5('recording' || n)::uuid FROM generate_series(0, 99) AS n);"
+               "INSERT INTO device (company_id, id, hostname, public_key) VALUES " +
+               values(lambda n: f"('{system.company}',md5('device{n}')::uuid,'pgbench','\\x04'::bytea||sha256(int4send({n}))||sha256(int4send({n})))") +
+               "ON CONFLICT DO NOTHING; INSERT INTO device_token (token_sha256, company_id, device_id, expires_at) VALUES " +
+               values(lambda n: f"(sha256('pgbench{n}'),'{system.company}',md5('device{n}')::uuid,now()+interval '1 day')") + "ON CONFLICT DO NOTHING;"
+               "DELETE FROM segment WHERE recording_id IN (SELECT md5('recording' || n)::uuid FROM generate_series(0, 99) AS n);"
+               "INSERT INTO live_recording (company_id, id, device_id, created_at) VALUES " +
+               values(lambda n: f"('{system.company}',md5('recording{n}')::uuid,md5('device{n}')::uuid,now())"))
+    file = folder / "pgbench"
+    file.write_text(script.format(company=system.company, md5="00" * 16))
+    before, begun = cpu_seconds(system.postgres.process.pid), time.monotonic()
+    subprocess.run(["pgbench", "-n", "-M", "prepared", "-c", str(clients), "-t", str(count // clients), "-D", "seq=-1", "-f", file, dsn], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    took, spent, done = time.monotonic() - begun, cpu_seconds(system.postgres.process.pid) - before, count // clients * clients
+    return {"second": done / took, "core": done / spent, "us": [0, spent / done * 1e6], "requests": done}
+
+
 def reply_size(system):
     request, = system.fleet.requests(1)
     head, body = request.split(b"\r\n\r\n", 1)
@@ -268,6 +306,7 @@ def print_table(results, latency, held, size, options):
           f"; {held['table_bytes'] / 1e9:.1f} GB and {held['index_bytes'] / 1e9:.1f} GB of indexes")
     print(f"\n{options.requests} requests of {options.connections} connections, {options.workers} threads, median of {options.rounds} rounds. Replies have "
           f"{size} bytes.\n“Of one core”: replies for each second of processor time of the server and PostgreSQL together, without the client.\n"
+          f"“PostgreSQL:” is pgbench with a transaction for each row: a segment's row and its indexes alone, and the procedure that checks it as well.\n"
           f"A real month of {options.devices:,} devices that record 8 hours a day has {options.devices * options.days * 480:,} segments: "
           f"here {options.segments} of each\nrecording's 480 stand for all; an index over all of them is one level deeper.")
 
@@ -290,7 +329,9 @@ def run(options, folder, progress):
         with progress.step(f"a ledger of {options.devices:,} devices × {options.days} days × {options.segments} segments"):
             fill(full, options)
             held = ledger(full)
-        measured = {name: [] for name in [*systems, *started]}
+        floors = {"PostgreSQL: a row": (_BARE, empty.postgres.owner_dsn("streamsight")),
+                  "PostgreSQL: one announcement": (_ANNOUNCED, empty.apid.database_dsn)}
+        measured = {name: [] for name in [*systems, *started, *floors]}
         for number in range(options.rounds):
             with progress.step(f"round {number + 1}: sign requests"):
                 requests = {name: list(system.fleet.requests(options.requests)) for name, system in systems.items()}
@@ -306,6 +347,9 @@ def run(options, folder, progress):
                     some = [requests["presign"][0]] * options.requests if "nginx" not in name else \
                         [b"GET /reply HTTP/1.1\r\nHost: localhost\r\n\r\n"] * options.requests
                     measured[name].append(measure(folder, options.build, port, pids, some * 2, options.connections))
+            for name, (script, dsn) in floors.items():
+                with progress.step(f"round {number + 1}: {name}"):
+                    measured[name].append(pgbench(folder, empty, script, dsn, options.requests))
         with progress.step("a flood of logins"):
             latency = flood(folder, options.build, empty, list(empty.fleet.requests(8000)))
         results = {name: median(rounds) for name, rounds in measured.items()}
