@@ -7,6 +7,7 @@
 #include "cleanup.h"
 #include "log.h"
 #include "recorder.h"
+#include "text.h"
 #include "uploadd.h"
 
 #define LOGIND         "org.freedesktop.login1"
@@ -54,7 +55,7 @@ static void seat_answered(Seat *seat, const SeatSession *session) {
                 seat_ask(seat);
 }
 
-/* A text that fits with its NUL. */
+/* A text that fits with its NUL, and that uploadd would take. */
 static int read_text(sd_bus_message *message, char *ret, size_t size) {
         const char *text;
         int r;
@@ -62,7 +63,7 @@ static int read_text(sd_bus_message *message, char *ret, size_t size) {
         r = sd_bus_message_read_basic(message, 's', &text);
         if (r < 0)
                 return r;
-        if (strlen(text) >= size)
+        if (strlen(text) >= size || !text_is_clean(text))
                 return -EBADMSG;
         strcpy(ret, text);
         return 0;

@@ -28,25 +28,17 @@ static bool is_control(uint32_t value) {
         return value < 0x20 || (value >= 0x7f && value < 0xa0);
 }
 
-static bool is_all(const char *text, bool controls) {
+bool text_is_clean(const char *text) {
         const uint8_t *p = (const uint8_t *) text;
         uint32_t value;
 
         while (*p) {
                 size_t n = character(p, &value);
-                if (n == 0 || (!controls && is_control(value)))
+                if (n == 0 || is_control(value))
                         return false;
                 p += n;
         }
         return true;
-}
-
-bool text_is_utf8(const char *text) {
-        return is_all(text, true);
-}
-
-bool text_is_clean(const char *text) {
-        return is_all(text, false);
 }
 
 void text_sanitize(char *ret, size_t size, const char *text) {

@@ -2,17 +2,15 @@
 #pragma once
 
 /* Texts of others, on their way to a person: a message of the bus that holds one which is not UTF-8, or has
- * a character that systemd takes for none, is not sent at all. */
+ * a character that systemd takes for none, is not sent at all; and a terminal does as control characters
+ * say. */
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* UTF-8 (RFC 3629) without the 66 noncharacters. */
-bool text_is_utf8(const char *text);
-
-/* Whether text_sanitize() would leave it as it is. */
+/* UTF-8 (RFC 3629) without the 66 noncharacters and the control characters of ASCII and Latin-1. */
 bool text_is_clean(const char *text);
 
-/* Copies text, cut to size between two characters, with every control character of ASCII and Latin-1 made a
+/* Copies text, cut to size between two characters, with every control character made a
  * space and every byte that belongs to no character a question mark. */
 void text_sanitize(char *ret, size_t size, const char *text);

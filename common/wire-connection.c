@@ -44,7 +44,7 @@ typedef struct WireDatagram {
 static const char *const wire_hello_name = "HELLO";
 
 bool wire_string_ok(const char *array, size_t size) {
-        return memchr(array, '\0', size) != NULL && text_is_utf8(array);
+        return memchr(array, '\0', size) != NULL && text_is_clean(array);
 }
 
 uint32_t wire_connection_state(const WireConnection *connection) {

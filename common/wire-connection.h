@@ -61,5 +61,5 @@ uint32_t wire_connection_state(const WireConnection *connection);
  * first. 0 or a negative errno. */
 int wire_connection_set_priority(WireConnection *connection, int64_t priority) _must_check_;
 
-/* True if the array of size bytes holds a NUL, and UTF-8 before it. */
+/* True if the array of size bytes holds a NUL, and before it text that text_is_clean(). */
 bool wire_string_ok(const char *array, size_t size);
