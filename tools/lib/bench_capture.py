@@ -24,7 +24,6 @@ FPS = 5
 PROCESSES = ("capd", "uploadd", "brokerd")
 FFMPEG = "/opt/ffmpeg"
 SCENES = {"nothing moves": ("--show=7",), "a ball moves": ("--scene=ball", f"--rate={FPS}")}
-SECOND = "/sys/class/drm/card0-Virtual-2/status"
 
 
 def grab(seconds, device_options=""):
@@ -74,9 +73,10 @@ def measure_agent(machine, viewer, seconds, folder):
         machine.run(f"sleep {seconds}", timeout=seconds + 60)
         ended, after = clock(machine.vm), usage(machine.vm)
     took = ended[0] - began[0]
-    frames = sum(began[1] <= picture.realtime < ended[1] for picture in pictures(viewer.download(recording.id, folder)))
+    recorded = [picture for picture in pictures(viewer.download(recording.id, folder)) if began[1] <= picture.realtime < ended[1]]
+    assert all(picture.output == 0 for picture in recorded), "the second output is on"
     return {name: (1000 * (after[name][0] - before[name][0]) / took, (after[name][1] - before[name][1]) / took)
-            for name in PROCESSES}, frames / took
+            for name in PROCESSES}, len(recorded) / took
 
 
 def measure_ffmpeg(vm, seconds):
@@ -195,16 +195,15 @@ def print_costs(machine, viewer, options, folder):
     print(f"One output of 1024 × 768 at {FPS} frames a second. Of the agent's processes: ms of CPU a second (times a second that it woke "
           "up). Frames are those recorded a second, and their cost ms of CPU each.\n")
     print(f"{'':14}" + "".join(f"{name:>14}" for name in (*PROCESSES, "frames", "a frame", "kmsgrab", "frames", "a frame")))
-    machine.run(f"echo off > {SECOND}", check=True)
     for name, painter_options in SCENES.items():
-        with Painter(machine.vm, options=painter_options):
+        with Painter(machine.vm, options=painter_options) as painter:
+            painter.off(1)  # unplugged, it would go on showing a console, whose cursor blinks
             agent, fps = measure_agent(machine, viewer, options.seconds, folder / name.replace(" ", "-"))
             theirs, their_fps = measure_ffmpeg(machine.vm, options.seconds)
         cost = sum(cpu for cpu, _ in agent.values())
         cells = [*(f"{cpu:.1f} ({waits:.1f})" for cpu, waits in agent.values()), f"{fps:.1f}", f"{cost / fps:.0f}" if fps > 0 else "–",
                  f"{theirs:.1f}", f"{their_fps:.1f}", f"{theirs / their_fps:.0f}"]
         print(f"{name:14}" + "".join(f"{cell:>14}" for cell in cells), flush=True)
-    machine.run(f"echo on > {SECOND}", check=True)
 
 
 def main():
