@@ -101,6 +101,7 @@ class Machine(Workstation):
         self.vm = Vm(image_dir, run_dir, forwards=[
             (API_ADDRESS, stack.gateway.port, stack.gateway.port),
             (S3_ADDRESS, stack.s3.https_port, stack.s3.https_port)], **options)
+        self._denials = []
 
     def __enter__(self):
         self.vm.start()
@@ -115,9 +116,11 @@ class Machine(Workstation):
     def denials(self):
         """What SELinux has refused so far in which one of our types has a part, and whom a filter of system calls has ended, as
         the journal has it."""
-        text = self.run("journalctl --sync; journalctl -q --no-pager -o cat").output.decode(errors="replace")
-        return [line for line in text.splitlines()
-                if re.search(r"avc: +denied .*streamsight_|type=1326 .*streamsight|streamsight.*status=31/SYS", line)]
+        # from where it was read up to
+        text = self.run("journalctl --sync; journalctl -q --no-pager -o cat --cursor-file=/run/denials").output.decode(errors="replace")
+        of_ours = re.compile(r"avc: +denied .*streamsight_|type=1326 .*streamsight|streamsight.*status=31/SYS")
+        self._denials += filter(of_ours.search, text.splitlines())
+        return list(self._denials)
 
     def configure(self, **options):
         """Writes agent.conf (options as agent_conf()) and the CA, and restarts the agent with them."""
