@@ -128,6 +128,8 @@ class Vm:
         """All that a snapshot depends on."""
         options = ["console=ttyS0", "panic=-1", "loglevel=4", "net.ifnames=0", "mitigations=off", "nokaslr",
                    "tsc=reliable", "no_timer_check", "random.trust_cpu=on",
+                   # QEMU's "max" has five levels of page tables; emulation is quicker by what it does not walk
+                   "no5lvl",
                    # a guest that cannot boot ends QEMU, rather than our patience
                    "systemd.crash_reboot=yes",
                    # in the kernel's own order: after bpf, SELinux does not get to answer for labels
