@@ -177,7 +177,8 @@ def leaks(capd, options):
         after, handles = capd.counted(), capd.handles()
     print(f"{options.frames} frames: descriptors {before[0]} → {after[0]}, dma-bufs in the kernel {before[1]} → {after[1]}, "
           f"resident KiB {before[2]} → {after[2]}; GEM handles closed {sum(handles.values())}, of them the highest number {max(handles)}")
-    return after[:2] == before[:2] and after[2] <= before[2] + 128 and handles == {1: options.frames // 2 * 2}
+    # The client before may not have been seen off at the first count.
+    return after[0] <= before[0] and after[1] <= before[1] and after[2] <= before[2] + 128 and handles == {1: options.frames // 2 * 2}
 
 
 @contextlib.contextmanager
@@ -208,9 +209,10 @@ def print_costs(machine, viewer, options, folder):
 
 def main():
     options = parse()
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="streamsight-bench-"))
-    folder.chmod(0o711)
-    with machine_of(options, folder) as (machine, viewer):
+    with contextlib.ExitStack() as stack:
+        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="streamsight-bench-")))
+        folder.chmod(0o711)
+        machine, viewer = stack.enter_context(machine_of(options, folder))
         put_ffmpeg(machine.vm)
         print_costs(machine, viewer, options, folder)
         *theirs, said = ffmpeg_gets(machine.vm)
