@@ -102,8 +102,8 @@ def test_the_cards_are_capds_and_only_to_be_read(allowed):
 
 def test_copies_of_frames_are_capds_and_uploadds(allowed):
     assert {(s, p) for s, t, c, p in allowed if t == "streamsight_capd_tmpfs_t" and c == "file" and s in DOMAINS} == {
-        *(("streamsight_capd_t", p) for p in ("getattr", "read", "write")),
-        *(("streamsight_uploadd_t", p) for p in ("getattr", "map", "read", "write"))}
+        *(("streamsight_capd_t", p) for p in ("getattr", "write")),
+        *(("streamsight_uploadd_t", p) for p in ("map", "read", "write"))}
 
 
 def test_no_domain_may_start_programs_or_make_code(allowed):
