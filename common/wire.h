@@ -13,8 +13,9 @@
  * Both ends of a connection first send WIRE_HELLO; nothing else is permitted before it.
  *
  * Times are nanoseconds of CLOCK_BOOTTIME unless the name says realtime (microseconds since the epoch, UTC).
- * Strings are NUL-terminated within their array; a receiver refuses one that is not. Reserved fields are
- * zero. Identifiers of recordings and devices are RFC 9562 UUIDs as 16 bytes in the order they are printed.
+ * Strings are NUL-terminated within their array and text_is_clean(); a receiver refuses one that is not.
+ * Reserved fields are zero. Identifiers of recordings and devices are RFC 9562 UUIDs as 16 bytes in the
+ * order they are printed.
  */
 
 #include <stdint.h>
