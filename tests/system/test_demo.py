@@ -50,7 +50,9 @@ class Demo:
         self._log = place / "stderr"
         with open(self._log, "wb") as log:
             self.process = subprocess.Popen([TOOLS / "demo", f"--output={place / 'output'}", *arguments], stdout=subprocess.PIPE,
-                                            stderr=log, stdin=subprocess.DEVNULL, env=dict(os.environ, TMPDIR=str(place)))
+                                            stderr=log, stdin=subprocess.DEVNULL, env=dict(os.environ, TMPDIR=str(place)),
+                                            # a job in the background of a script is begun with it ignored, and a shell cannot change that
+                                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
     @property
     def said(self):
