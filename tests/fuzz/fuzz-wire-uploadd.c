@@ -28,6 +28,12 @@ static const struct wire_outputs all_outputs = {
                      OUTPUT(8), OUTPUT(9), OUTPUT(10), OUTPUT(11), OUTPUT(12), OUTPUT(13), OUTPUT(14),
                      OUTPUT(63) },
 };
+#define PRIMARY                                                                                             \
+        {                                                                                                   \
+                .type = DRM_PLANE_TYPE_PRIMARY, .format = DRM_FORMAT_XRGB8888, .n_memory = 1, .width = 64,  \
+                .height = 16, .pitches = { 256 }, .src_w = 64 << 16, .src_h = 16 << 16, .crtc_w = 64,       \
+                .crtc_h = 16, .alpha = 0xffff                                                               \
+        }
 static const struct wire_frame frame = {
         .sequence = 1,
         .width = 64,
@@ -35,17 +41,7 @@ static const struct wire_frame frame = {
         .memory = WIRE_MEMORY_MEMFD,
         .n_fds = 1,
         .n_planes = 1,
-        .planes = { { .type = DRM_PLANE_TYPE_PRIMARY,
-                      .format = DRM_FORMAT_XRGB8888,
-                      .n_memory = 1,
-                      .width = 64,
-                      .height = 16,
-                      .pitches = { 256 },
-                      .src_w = 64 << 16,
-                      .src_h = 16 << 16,
-                      .crtc_w = 64,
-                      .crtc_h = 16,
-                      .alpha = 0xffff } },
+        .planes = { PRIMARY },
 };
 static const struct wire_frame pointer_frame = {
         .sequence = 1,
@@ -54,17 +50,7 @@ static const struct wire_frame pointer_frame = {
         .memory = WIRE_MEMORY_MEMFD,
         .n_fds = 1,
         .n_planes = 2,
-        .planes = { { .type = DRM_PLANE_TYPE_PRIMARY,
-                      .format = DRM_FORMAT_XRGB8888,
-                      .n_memory = 1,
-                      .width = 64,
-                      .height = 16,
-                      .pitches = { 256 },
-                      .src_w = 64 << 16,
-                      .src_h = 16 << 16,
-                      .crtc_w = 64,
-                      .crtc_h = 16,
-                      .alpha = 0xffff },
+        .planes = { PRIMARY,
                     { .type = DRM_PLANE_TYPE_CURSOR,
                       .format = DRM_FORMAT_ARGB8888,
                       .n_memory = 1,
