@@ -10,6 +10,7 @@
 #include "circuit.h"
 #include "log.h"
 #include "metrics.h"
+#include "schema-version.h"
 
 #define PARAMETERS_MAX 16U
 #define PREPARED_MAX   64U
@@ -267,18 +268,17 @@ int database_rows(const Context *context, const char *function, const char *cons
         return 0;
 }
 
-int database_schema(const Context *context, int *ret) {
+int database_version(const Context *context, int *ret_schema, bool *ret_procedures) {
         _cleanup_(PQclearp) PGresult *result = NULL;
         bool unknown;
         int r;
 
-        r = database_execute(context->settings.database, "health", NULL, 0, true, &result, &unknown);
+        r = database_execute(context->settings.database, "version", NULL, 0, true, &result, &unknown);
         if (r < 0)
                 return r;
-        if (PQresultStatus(result) == PGRES_TUPLES_OK)
-                *ret = atoi(PQgetvalue(result, 0, 0));
-        else
-                *ret = 0;
+        bool there = PQresultStatus(result) == PGRES_TUPLES_OK;
+        *ret_schema = there ? atoi(PQgetvalue(result, 0, 0)) : 0;
+        *ret_procedures = there && strcmp(PQgetvalue(result, 0, 1), SCHEMA_PROCEDURES) == 0;
         return 0;
 }
 

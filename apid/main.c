@@ -17,6 +17,7 @@
 #include "main.h"
 #include "names.h"
 #include "progress.h"
+#include "schema-version.h"
 #include "server.h"
 #include "status.h"
 
@@ -123,20 +124,24 @@ static void context_done(Context *context) {
 /* What the procedures of an old schema lack would only show at the first request that needs it. A database
  * that does not answer yet is waited for by the requests. */
 static int check_schema(const Context *context) {
+        bool procedures;
         int schema;
 
-        if (database_schema(context, &schema) < 0) {
+        if (database_version(context, &schema, &procedures) < 0) {
                 log_warning("The database does not answer: its schema will be seen by /ready alone");
                 return 0;
         }
-        if (schema < STREAMSIGHT_SCHEMA)
+        if (schema < SCHEMA_NUMBER)
                 return log_error_errno(
                                 EPROTO,
                                 "The database's schema is at %i and must be at %i: run streamsight-admin migrate",
-                                schema, STREAMSIGHT_SCHEMA);
-        if (schema > STREAMSIGHT_SCHEMA)
+                                schema, SCHEMA_NUMBER);
+        if (schema > SCHEMA_NUMBER)
                 log_warning("The database's schema is at %i and this is for %i: install the newer version",
-                            schema, STREAMSIGHT_SCHEMA);
+                            schema, SCHEMA_NUMBER);
+        else if (!procedures)
+                log_warning("The database's procedures are of another version than this: run streamsight-admin migrate of "
+                            "the version that is to run");
         return 0;
 }
 

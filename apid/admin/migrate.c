@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* "migrate": applies what is missing of apid/schema/, each in a transaction with the row that records it. */
+/* "migrate": applies what is missing of apid/schema/, and makes all procedures anew, in one transaction. */
 
 #include <string.h>
 
 #include "admin.h"
 #include "migrations.h"
+#include "schema-version.h"
 
 /* What a migration needs to be there, and a lock (an arbitrary number) against another migrate at this
  * moment. */
@@ -50,14 +51,26 @@ static int apply(Admin *admin, const Migration *migration) {
 
         snprintf(number, sizeof(number), "%i", migration->number);
         const char *const parameters[] = { number, migration->name, migration->sha256 };
-        if ((r = admin_execute(admin, "BEGIN")) < 0 || (r = admin_execute(admin, migration->sql)) < 0 ||
+        if ((r = admin_execute(admin, migration->sql)) < 0 ||
             (r = admin_query(admin,
                              "INSERT INTO streamsight.migration (number, name, sha256) VALUES ($1, $2, $3) RETURNING number",
-                             parameters, ELEMENTSOF(parameters), &result)) < 0 ||
-            (r = admin_execute(admin, "COMMIT")) < 0)
-                return admin_fail(r, "Migration %s was not applied; the database is as it was before it",
+                             parameters, ELEMENTSOF(parameters), &result)) < 0)
+                return admin_fail(r, "Migration %s was not applied; the database is as it was",
                                   migration->name);
         return 0;
+}
+
+/* Whatever they were before: nobody changes them but by these files. */
+static int define_procedures(Admin *admin) {
+        int r;
+
+        for (size_t i = 0; i < n_procedures; i++) {
+                r = admin_execute(admin, procedures[i].sql);
+                if (r < 0)
+                        return admin_fail(r, "The procedures of %s were not made; the database is as it was",
+                                          procedures[i].name);
+        }
+        return admin_execute(admin, "COMMENT ON SCHEMA api IS '" SCHEMA_PROCEDURES "'");
 }
 
 int command_migrate(Admin *admin) {
@@ -69,13 +82,13 @@ int command_migrate(Admin *admin) {
         int applied = check_applied(admin);
         if (applied < 0)
                 return applied;
-        for (size_t i = (size_t) applied; i < n_migrations; i++) {
+        r = admin_execute(admin, "BEGIN");
+        for (size_t i = (size_t) applied; r >= 0 && i < n_migrations; i++)
                 r = apply(admin, &migrations[i]);
-                if (r < 0)
-                        return r;
-        }
+        if (r < 0 || (r = define_procedures(admin)) < 0 || (r = admin_execute(admin, "COMMIT")) < 0)
+                return r;
         printf(admin->json ? "{\"applied\": %zu, \"schema\": %i}\n"
                            : "%zu migrations applied; the schema is at %i\n",
-               n_migrations - (size_t) applied, migrations[n_migrations - 1].number);
+               n_migrations - (size_t) applied, SCHEMA_NUMBER);
         return 0;
 }

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- A second wall below the procedures of schema api: whatever a procedure asks for, it sees and changes rows of one company
--- only, the one that it has entered (0004-callers.sql) by proof of a token. FORCE holds for the tables' owner too, as which
+-- only, the one that it has entered (procedures/callers.sql) by proof of a token. FORCE holds for the tables' owner too, as which
 -- the procedures run. Superusers and BYPASSRLS roles (streamsight-admin's) are above it.
 SET ROLE streamsight_owner;
 SET search_path = streamsight;

@@ -10,7 +10,6 @@ ALTER INDEX segment_company_id_id_key RENAME TO old_segment_id;
 ALTER INDEX recording_pkey RENAME TO old_recording_pkey;
 ALTER INDEX recording_time RENAME TO old_recording_time;
 ALTER INDEX recording_device_time RENAME TO old_recording_device_time;
-DROP FUNCTION own_recording(device, uuid);
 
 SET ROLE streamsight_owner;
 

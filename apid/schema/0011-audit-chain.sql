@@ -22,6 +22,10 @@ ALTER TABLE audit_head FORCE ROW LEVEL SECURITY;
 -- The trigger's alone, which serves whoever may add a row: what it protects are the rows.
 CREATE POLICY chain ON audit_head TO streamsight_owner USING (true);
 
+CREATE FUNCTION rfc3339(t timestamptz) RETURNS text LANGUAGE sql STABLE STRICT AS $$
+    SELECT pg_catalog.to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+$$;
+
 -- What is hashed: the hash before (32 zero bytes at first) and this JSON in UTF-8, which docs/api.md describes.
 CREATE FUNCTION audit_content(a audit) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT json_build_array(a.company_id, a.id, streamsight.rfc3339(a.at), a.actor, a.actor_id, a.action, a.subject_id, a.address,

@@ -21,10 +21,6 @@ SET ROLE streamsight_owner;
 SET search_path = streamsight;
 
 GRANT USAGE ON SCHEMA streamsight, api TO streamsight_admin;
-GRANT EXECUTE ON FUNCTION rfc3339(timestamptz), current_company(), current_secret(), current_device(),
-    api.invitation_parameters(text), api.accept_invitation(text, bytea, integer, bytea, bytea, bytea, text),
-    api.confirm_totp(text, text, bytea, text, text) TO streamsight_admin;
-
 -- A bucket's secret is there under the master key, which streamsight-admin has anyway.
 GRANT SELECT ON policy, bucket, device, recording, segment, employee, assignment, viewing, audit, audit_head, migration
     TO streamsight_admin;

@@ -117,53 +117,8 @@ CREATE TRIGGER chain BEFORE INSERT ON audit FOR EACH ROW EXECUTE FUNCTION audit_
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
     FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only();
 
--- Each company's last row of a month. Row-level security shows the owner one company at a time, and the administrator all: so it is
--- the administrator's.
 RESET ROLE;
-CREATE FUNCTION audit_ends(month date) RETURNS TABLE (company_id uuid, id bigint, sha256 bytea) LANGUAGE sql SECURITY DEFINER
-    SET search_path = pg_catalog, streamsight, pg_temp SET timezone = 'UTC' AS $$
-    SELECT DISTINCT ON (a.company_id) a.company_id, a.id, a.sha256 FROM audit a
-    WHERE a.at >= month::timestamptz AND a.at < (month + interval '1 month')::timestamptz ORDER BY a.company_id, a.id DESC
-$$;
-ALTER FUNCTION audit_ends(date) OWNER TO streamsight_admin;
-REVOKE ALL ON FUNCTION audit_ends(date) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION audit_ends(date) TO streamsight_owner;
-
+-- Where detached months go, in which nobody has a right on them: to be saved and dropped.
 CREATE SCHEMA streamsight_detached AUTHORIZATION streamsight_owner;
-SET ROLE streamsight_owner;
 
--- Takes the months before a day out of all ledgers, into a schema where nobody has a right on them: to be saved and dropped. The
--- months that are now and next stay. Returns what was taken out.
-CREATE FUNCTION detach_ledgers(before date) RETURNS SETOF text LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path = pg_catalog, streamsight, pg_temp SET timezone = 'UTC' SET lock_timeout = '10s' AS $$
-DECLARE
-    part   record;
-    fkey   text;
-BEGIN
-    PERFORM pg_advisory_xact_lock(7310582290457413990);
-    -- Segments before the recordings that they are of.
-    FOR part IN SELECT p.relname AS whole, c.relname AS name, c.oid FROM pg_class p JOIN pg_inherits i ON i.inhparent = p.oid
-                    JOIN pg_class c ON c.oid = i.inhrelid
-                WHERE p.relnamespace = 'streamsight'::regnamespace AND p.relname IN ('segment', 'recording', 'viewing', 'audit')
-                    AND to_date(right(c.relname, 7), 'YYYY_MM') + interval '1 month' <= least(before, date_trunc('month', now()))
-                ORDER BY p.relname = 'recording', c.relname LOOP
-        IF part.whole = 'audit' THEN
-            INSERT INTO audit_detached SELECT * FROM audit_ends(to_date(right(part.name, 7), 'YYYY_MM'))
-                ON CONFLICT (company_id) DO UPDATE SET id = excluded.id, sha256 = excluded.sha256;
-        END IF;
-        EXECUTE format('ALTER TABLE streamsight.%I DETACH PARTITION streamsight.%I', part.whole, part.name);
-        -- A detached segment keeps its reference to a recording that goes as well.
-        FOR fkey IN SELECT o.conname FROM pg_constraint o WHERE o.conrelid = part.oid AND o.contype = 'f'
-                    AND o.conparentid = 0 LOOP
-            EXECUTE format('ALTER TABLE streamsight.%I DROP CONSTRAINT %I', part.name, fkey);
-        END LOOP;
-        EXECUTE format('ALTER TABLE streamsight.%I SET SCHEMA streamsight_detached', part.name);
-        RETURN NEXT 'streamsight_detached.' || part.name;
-    END LOOP;
-END
-$$;
-
-GRANT EXECUTE ON FUNCTION detach_ledgers(date) TO streamsight_admin;
-
-RESET ROLE;
 RESET search_path;

@@ -1,6 +1,7 @@
 """streamsight-admin, as an operator types it."""
 
 import json
+import pathlib
 import re
 import subprocess
 import urllib.parse
@@ -13,6 +14,8 @@ from services.people import PASSWORD, User
 from services.process import ServiceError
 
 from .client import code_of
+
+SCHEMA = pathlib.Path(__file__).resolve().parents[2] / "apid" / "schema"
 
 # Nobody's; always the same, because the tests' names hold it
 UNKNOWN = "5d0c1f6e-9b7a-4c3d-8e2f-1a0b9c8d7e6f"
@@ -79,6 +82,41 @@ def test_a_failing_migration_changes_nothing(stack, admin, tmp_path):
     status, _, error = admin("migrate", config=config)
     assert status == 1 and "0001-roles was not applied" in error
     assert stack.postgres.sql("SELECT count(*) FROM streamsight.migration", "broken") == "0"
+
+
+FUNCTIONS = ("SELECT coalesce(string_agg(p.oid::regprocedure || md5(pg_get_functiondef(p.oid)) || p.proowner || p.proacl::text, ',' "
+             "ORDER BY p.oid::regprocedure::text), '') FROM pg_proc p WHERE p.pronamespace IN ('api'::regnamespace, 'streamsight'::regnamespace)")
+
+
+def test_migrate_makes_all_procedures_anew(stack, admin, tmp_path):
+    """Whatever somebody, or an earlier version, has made of them: what they do, and who may call them."""
+    stack.postgres.create_database("altered")
+    sql = lambda text: stack.postgres.sql(text, "altered")
+    config = tmp_path / "admin.conf"
+    config.write_text(_ADMIN_CONF.format(dsn=stack.postgres.owner_dsn("altered"), key=tmp_path / "none"))
+    assert admin("migrate", config=config)[0] == 0
+    before = sql(FUNCTIONS)
+    sql("CREATE OR REPLACE FUNCTION api.present_key(token text) RETURNS bytea LANGUAGE sql SECURITY DEFINER AS 'SELECT NULL::bytea';"
+        "CREATE FUNCTION api.of_old(a int, VARIADIC b text[]) RETURNS void LANGUAGE sql AS '';"
+        "GRANT EXECUTE ON FUNCTION streamsight.enter_company TO streamsight_apid;"
+        "REVOKE EXECUTE ON FUNCTION api.enroll FROM streamsight_apid; COMMENT ON SCHEMA api IS 'x'")
+    assert sql(FUNCTIONS) != before
+    assert admin("migrate", config=config)[0] == 0
+    assert sql(FUNCTIONS) == before
+    assert sql("SELECT length(procedures) FROM api.version()") == "64"
+
+
+def test_each_function_is_defined_once(sql):
+    """With the procedures, or with the table that needs it."""
+    names = re.compile(r"^CREATE (?:OR REPLACE )?FUNCTION ([\w.]+)", re.MULTILINE)
+    procedures = [name for path in sorted(SCHEMA.glob("procedures/*.sql")) for name in names.findall(path.read_text())]
+    tables = {name for path in SCHEMA.glob("*.sql") for name in names.findall(path.read_text())}
+    assert len(procedures) > 100 and len(set(procedures)) == len(procedures)
+    assert not tables & set(procedures) and not any(name.startswith("api.") for name in tables)
+    known = sql("SELECT CASE WHEN p.pronamespace = 'api'::regnamespace THEN 'api.' ELSE '' END || p.proname FROM pg_proc p "
+                "WHERE p.pronamespace IN ('api'::regnamespace, 'streamsight'::regnamespace) AND NOT EXISTS (SELECT FROM pg_depend d "
+                "WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')").splitlines()
+    assert sorted(known) == sorted(tables | set(procedures))
 
 
 def test_company_bucket_and_lists(admin, sql, apid):
@@ -177,7 +215,7 @@ def test_no_administration_by_another_role(stack, apid, admin, tmp_path):
     "UPDATE streamsight.segment SET size = 1", "INSERT INTO streamsight.session DEFAULT VALUES", "UPDATE streamsight.audit SET action = 'x'",
     "DELETE FROM streamsight.audit", "UPDATE streamsight.audit_head SET id = 1", "UPDATE streamsight.account SET role = 'owner'",
     "UPDATE streamsight.account SET password_sha256 = sha256('x')", "UPDATE streamsight.device SET public_key = '\\x00'",
-    "CREATE TABLE streamsight.t (a int)", "CREATE ROLE r", "SET ROLE streamsight_owner", "SELECT api.health()",
+    "CREATE TABLE streamsight.t (a int)", "CREATE ROLE r", "SET ROLE streamsight_owner", "SELECT api.version()",
     "INSERT INTO streamsight.recovery_code DEFAULT VALUES", "ALTER TABLE streamsight.audit DISABLE TRIGGER ALL",
     "COPY (SELECT 1) TO PROGRAM 'true'", "TRUNCATE streamsight.session"])
 def test_the_administrators_role_can_do_no_more_than_its_commands(stack, apid, statement):

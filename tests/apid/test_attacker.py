@@ -51,7 +51,7 @@ def test_only_the_procedures_can_be_executed(sql):
     executable = sql("SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname "
                      "NOT IN ('pg_catalog', 'information_schema') AND has_function_privilege('streamsight_apid', p.oid, 'EXECUTE')")
     assert {line.split("(")[0] for line in executable.splitlines()} == {
-        "api.health", "api.maintain", "api.enroll", "api.device_key", "api.issue_device_token", "api.device_policy", "api.open_recording",
+        "api.version", "api.maintain", "api.enroll", "api.device_key", "api.issue_device_token", "api.device_policy", "api.open_recording",
         "api.finish_signed_recording", "api.offer_signed_segment", "api.offer_signed_segments", "api.complete_segment", "api.list_recordings", "api.list_segments",
         "api.view_segment", "api.login_parameters", "api.login_password", "api.renew_password", "api.present_key", "api.knows_code", "api.challenge_parameters", "api.login_totp", "api.session",
         "api.logout", "api.invitation_parameters", "api.accept_invitation", "api.confirm_totp", "api.password_parameters",
@@ -81,7 +81,7 @@ def test_only_the_procedures_can_be_executed(sql):
     "SET SESSION AUTHORIZATION postgres", "ALTER ROLE streamsight_apid SUPERUSER", "GRANT streamsight_owner TO streamsight_apid",
     "COPY (SELECT 1) TO PROGRAM 'true'", "COPY (SELECT 1) TO '/tmp/streamsight-attack'", "SELECT pg_read_file('/etc/passwd')",
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'postgres'", "SELECT * FROM pg_authid",
-    "DROP FUNCTION api.health()", "ALTER FUNCTION api.health() SECURITY INVOKER", "SELECT streamsight.enter_company(NULL)",
+    "DROP FUNCTION api.version()", "ALTER FUNCTION api.version() SECURITY INVOKER", "SELECT streamsight.enter_company(NULL)",
     "DO $$BEGIN PERFORM streamsight.enter_company(NULL); END$$"])
 def test_nothing_can_be_made_or_taken(attack, statement):
     answer = attack(statement)
@@ -156,7 +156,7 @@ def test_the_audit_trail_only_grows(sql, statement):
 
 
 def test_indexes_begin_with_the_company(sql):
-    """But for what is looked up by an unguessable value before the company is known, and segments' ids: see 0080."""
+    """But for what is looked up by an unguessable value before the company is known, and segments' ids: see 0080-live-recordings.sql."""
     others = sql("SELECT i.indexrelid::regclass FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid "
                  "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0] "
                  "WHERE c.relnamespace = 'streamsight'::regnamespace AND NOT c.relispartition AND a.attname <> 'company_id'")

@@ -43,7 +43,7 @@ INSERT INTO audit (company_id, actor, action, subject_id, address)
 
 @pytest.fixture(scope="module")
 def filled(stack):
-    """A database as the first eight migrations made it, with two companies' rows in it."""
+    """A database as it was before there were people, with two companies' rows in it."""
     name, postgres = "filled", stack.postgres
     postgres.create_database(name)
     run = lambda text: postgres.sql(text, name)
@@ -91,7 +91,7 @@ def test_rows_lie_in_the_partition_of_their_month(migrated):
 def test_what_was_good_still_is(migrated):
     """A device's token, its recordings and an enrolment code."""
     assert '"employee":"Ada"' in migrated("SELECT api.device_policy('a token')").replace(" ", "")
-    assert migrated(f"SELECT api.finish_recording('a token', '{NEW}', 2, now(), 'stopped')") == "[]"
+    assert migrated(f"SELECT streamsight.finish_recording('a token', '{NEW}', 2, now(), 'stopped')") == "[]"
     assert migrated(f"SELECT company FROM api.enroll('CODE', '\\x{'03' * 65}', 'pc', NULL)") == "Beta"
 
 

@@ -54,7 +54,7 @@ def test_devices_are_served_by_keys_on_a_new_ledger(database):
         SELECT count(*) FROM api.offer_signed_segments(array['t'], array[:'recording']::uuid[], array[4], array[sha256(int4send(4))], array[sha256(int4send(3))],
             array['\\x{"00" * 16}'::bytea], array[1000], array[now()], array[now()], array[1], array['{DEVICE}']::uuid[], array['\\x{"01" * 65}'::bytea], array['s']);
         SELECT count(*) FROM (SELECT api.complete_segment('t', :'recording', n, sha256(int4send(n))) FROM generate_series(0, 4) AS n) AS c;
-        SELECT api.finish_recording('t', :'recording', 5, now(), 'stopped');
+        SELECT streamsight.finish_recording('t', :'recording', 5, now(), 'stopped');
         SELECT count(*) FROM (SELECT api.complete_segment('t', :'recording', 0, sha256(int4send(0)))) AS c;"""
     database(recording * 30)
     used = database("SELECT pg_stat_force_next_flush(); SELECT relname, indexrelname, idx_scan FROM pg_stat_user_indexes WHERE idx_scan > 0 "

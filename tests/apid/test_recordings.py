@@ -190,7 +190,7 @@ def while_uncommitted(sql, statement, then):
 @pytest.mark.parametrize("follows", [True, False])
 def test_an_offer_waits_for_a_finish_under_way(device, sql, follows):
     recording = device.open()
-    offer = while_uncommitted(sql, f"SELECT api.finish_recording('{device.token}', '{recording}', 0, now(), 'x')",
+    offer = while_uncommitted(sql, f"SELECT streamsight.finish_recording('{device.token}', '{recording}', 0, now(), 'x')",
                               lambda: device.offer(recording, 0, b"zero") if follows else device.offer(recording, 1, b"one", b"zero"))
     assert code_of(offer) == (409, "recording_finished")
 
@@ -212,7 +212,7 @@ def test_those_announced_together_wait_for_nobody(device, new_device, sql):
     twice = lambda value: array([value] * 2)
     zeroes, digest = f"'\\x{'00' * 16}'::bytea", "sha256('a')"
     key = lambda device: f"(SELECT public_key FROM streamsight.device WHERE id = '{device.id}')"
-    rows = while_uncommitted(sql, f"SELECT api.finish_recording('{device.token}', '{recordings[0]}', 0, now(), 'x')", lambda: sql(
+    rows = while_uncommitted(sql, f"SELECT streamsight.finish_recording('{device.token}', '{recordings[0]}', 0, now(), 'x')", lambda: sql(
         "SET lock_timeout = '100ms'; SELECT place, object_key FROM api.offer_signed_segments("
         f"{array(repr(device.token) for device in devices)}, {array(map(repr, recordings))}::uuid[], {twice('0')}, {twice(digest)}, "
         f"{twice('NULL::bytea')}, {twice(zeroes)}, {twice('1')}, {twice('now()')}, {twice('now()')}, "

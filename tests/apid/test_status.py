@@ -109,13 +109,16 @@ def test_it_starts_on_no_old_schema(stack, apid, tmp_path):
     done = subprocess.run([apid.program, "--config", config], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and "streamsight-admin migrate" in done.stderr and f"must be at {newest}" in done.stderr
     # A newer one is no reason to stand still between migrating and installing.
-    stack.postgres.sql(f"INSERT INTO streamsight.migration (number, name, sha256) VALUES ({newest}, 'x', 'x'), (9999, 'x', 'x')", name)
-    process = Process("apid", [apid.program, "--config", config], log=tmp_path / "new.log")
-    try:
-        process.wait_for_port(port)
-        assert "install the newer version" in (tmp_path / "new.log").read_text()
-    finally:
-        process.stop()
+    for change, said in (
+            (f"INSERT INTO streamsight.migration (number, name, sha256) VALUES ({newest}, 'x', 'x'), (9999, 'x', 'x')", "install the newer version"),
+            ("DELETE FROM streamsight.migration WHERE number = 9999; COMMENT ON SCHEMA api IS 'x'", "procedures are of another version")):
+        stack.postgres.sql(change, name)
+        process = Process("apid", [apid.program, "--config", config], log=tmp_path / "new.log")
+        try:
+            process.wait_for_port(port)
+            assert said in (tmp_path / "new.log").read_text()
+        finally:
+            process.stop()
 
 
 def test_an_error_carries_the_gateways_id(observed, apid, new_device, other_company, sql, tmp_path):

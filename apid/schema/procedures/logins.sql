@@ -1,50 +1,15 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Logins: a password, then a code of the authenticator, then a session. The database compares both itself, so that whoever
--- has apid's role but neither of the two gets no session; and it has no procedure that makes one without both.
+-- Logins: a password, then a code of the authenticator, then a session. The database compares both itself, so that whoever has apid's role
+-- but neither of the two gets no session; and it has no procedure that makes one without both.
 SET ROLE streamsight_owner;
 SET search_path = streamsight;
 
--- One more row for the trail of the company that was entered.
-CREATE FUNCTION note(company uuid, actor text, actor_id uuid, action text, subject uuid, client_address text,
-                     detail jsonb DEFAULT '{}') RETURNS void LANGUAGE sql
-    SET search_path = pg_catalog, streamsight, pg_temp AS $$
-    INSERT INTO audit (company_id, actor, actor_id, action, subject_id, address, detail)
-        VALUES (company, actor, actor_id, action, subject, client_address, detail)
-$$;
-
-CREATE FUNCTION account_json(a account) RETURNS json LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION account_json(a account) RETURNS json LANGUAGE sql STABLE AS $$
     SELECT json_build_object('id', a.id, 'email', a.email, 'name', a.name, 'role', a.role, 'state', a.state,
                              'created_at', streamsight.rfc3339(a.created_at))
 $$;
 
--- Whose session it is, if the role is one of these.
-CREATE FUNCTION enter_user(token text, VARIADIC roles text[]) RETURNS account LANGUAGE plpgsql AS $$
-DECLARE
-    hash    bytea := token_hash(token);
-    known   session;
-    caller  account;
-BEGIN
-    PERFORM enter_nobody();
-    PERFORM set_config('streamsight.secret', encode(hash, 'hex'), true);
-    SELECT s.* INTO known FROM session s WHERE s.token_sha256 = hash;
-    PERFORM set_config('streamsight.secret', '', true);
-    IF known.company_id IS NULL THEN
-        PERFORM fail('SS001', 'token_invalid');
-    ELSIF known.expires_at <= now() THEN
-        PERFORM fail('SS002', 'token_expired');
-    END IF;
-    PERFORM enter_company(known.company_id);
-    SELECT a.* INTO STRICT caller FROM account a WHERE a.company_id = known.company_id AND a.id = known.account_id;
-    IF caller.state <> 'active' THEN
-        PERFORM fail('SS001', 'token_invalid');
-    ELSIF caller.role <> ALL (roles) THEN
-        PERFORM fail('SS004', 'role_insufficient');
-    END IF;
-    RETURN caller;
-END
-$$;
-
-CREATE FUNCTION xor(a bytea, b bytea) RETURNS bytea LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+CREATE OR REPLACE FUNCTION xor(a bytea, b bytea) RETURNS bytea LANGUAGE plpgsql IMMUTABLE STRICT AS $$
 BEGIN
     FOR i IN 0 .. length(a) - 1 LOOP
         a := set_byte(a, i, get_byte(a, i) # get_byte(b, i));
@@ -54,7 +19,7 @@ END
 $$;
 
 -- RFC 4226 §5.3 for RFC 6238's time steps of 30 s, six digits.
-CREATE FUNCTION totp_code(secret bytea, step bigint) RETURNS text LANGUAGE plpgsql STABLE STRICT
+CREATE OR REPLACE FUNCTION totp_code(secret bytea, step bigint) RETURNS text LANGUAGE plpgsql STABLE STRICT
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     digest  bytea := hmac(int8send(step), secret, 'sha1');
@@ -66,7 +31,7 @@ END
 $$;
 
 -- The step that a code is of, if it is of now or a neighbour (RFC 6238 §5.2) and later than the last one taken; else null.
-CREATE FUNCTION totp_step(secret bytea, code text, last_step bigint) RETURNS bigint LANGUAGE sql STABLE
+CREATE OR REPLACE FUNCTION totp_step(secret bytea, code text, last_step bigint) RETURNS bigint LANGUAGE sql STABLE
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
     SELECT min(n.step) FROM (SELECT floor(extract(epoch FROM now()) / 30)::bigint + around AS step
                              FROM generate_series(-1, 1) AS around) AS n
@@ -74,7 +39,7 @@ CREATE FUNCTION totp_step(secret bytea, code text, last_step bigint) RETURNS big
 $$;
 
 -- The failures of an address, held until the end of this transaction: guesses at one account come one after the other.
-CREATE FUNCTION hold_failures(hash bytea) RETURNS login_failure LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION hold_failures(hash bytea) RETURNS login_failure LANGUAGE plpgsql AS $$
 DECLARE
     held login_failure;
 BEGIN
@@ -87,7 +52,7 @@ END
 $$;
 
 -- After hold_failures(). From the fifth in a row on one has to wait: 5 s, 10 s, 20 s, … 15 minutes. Returns that many seconds.
-CREATE FUNCTION count_failure(hash bytea) RETURNS integer LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION count_failure(hash bytea) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     n     integer;
     wait  integer;
@@ -104,7 +69,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION forget_failures(hash bytea) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION forget_failures(hash bytea) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM set_config('streamsight.secret', encode(hash, 'hex'), true);
     DELETE FROM login_failure f WHERE f.email_sha256 = hash;
@@ -112,12 +77,63 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION seconds_until(t timestamptz) RETURNS integer LANGUAGE sql VOLATILE AS $$
+CREATE OR REPLACE FUNCTION seconds_until(t timestamptz) RETURNS integer LANGUAGE sql VOLATILE AS $$
     SELECT greatest(0, ceil(extract(epoch FROM t - clock_timestamp())))::integer
 $$;
 
--- What to hash a password with. An address without an account gets as good an answer, always the same.
-CREATE FUNCTION api.login_parameters(address text, OUT salt bytea, OUT iterations integer, OUT locked integer)
+-- Ends sessions; returns the hashes of their tokens, in hexadecimal, as a JSON array.
+CREATE OR REPLACE FUNCTION end_sessions(company uuid, account uuid, only_this bytea) RETURNS json LANGUAGE sql
+    SET search_path = pg_catalog, streamsight, pg_temp AS $$
+    WITH ended AS (DELETE FROM session s WHERE s.company_id = company AND s.account_id = account
+                   AND (only_this IS NULL OR s.token_sha256 = only_this) RETURNING s.token_sha256)
+    SELECT coalesce(json_agg(encode(e.token_sha256, 'hex')), '[]') FROM ended e
+$$;
+
+-- Enters the company of a challenge that is still good.
+CREATE OR REPLACE FUNCTION enter_challenge(token text, wanted text) RETURNS challenge LANGUAGE plpgsql AS $$
+DECLARE
+    hash   bytea := token_hash(token);
+    known  challenge;
+BEGIN
+    PERFORM enter_nobody();
+    PERFORM set_config('streamsight.secret', encode(hash, 'hex'), true);
+    SELECT c.* INTO known FROM challenge c WHERE c.token_sha256 = hash;
+    PERFORM enter_nobody();
+    IF known.company_id IS NULL OR known.purpose <> wanted OR known.expires_at <= now() OR known.attempts >= 5 THEN
+        PERFORM fail('SS005', 'challenge_invalid');
+    END IF;
+    PERFORM enter_company(known.company_id);
+    RETURN known;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION enter_invitation(token text) RETURNS account LANGUAGE plpgsql AS $$
+DECLARE
+    hash   bytea := token_hash(token);
+    known  invitation;
+    guest  account;
+BEGIN
+    PERFORM enter_nobody();
+    PERFORM set_config('streamsight.secret', encode(hash, 'hex'), true);
+    SELECT i.* INTO known FROM invitation i WHERE i.token_sha256 = hash AND i.expires_at > now();
+    PERFORM enter_nobody();
+    IF known.company_id IS NULL THEN
+        PERFORM fail('SS006', 'invitation_invalid');
+    END IF;
+    PERFORM enter_company(known.company_id);
+    SELECT a.* INTO STRICT guest FROM account a WHERE a.company_id = known.company_id AND a.id = known.account_id FOR UPDATE;
+    IF guest.state <> 'invited' THEN
+        PERFORM fail('SS006', 'invitation_invalid');
+    END IF;
+    RETURN guest;
+END
+$$;
+
+-- What to hash a password with. An address without an account gets as good an answer, always the same, with as many iterations as apid
+-- would hash a new password with: were it always the fewest, an address with an account would stand out wherever PasswordIterations= is
+-- higher.
+CREATE OR REPLACE FUNCTION api.login_parameters(address text, usual integer DEFAULT 210000, OUT salt bytea, OUT iterations integer,
+                                                OUT locked integer)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
@@ -130,7 +146,7 @@ BEGIN
     SELECT coalesce(max(seconds_until(f.locked_until)), 0) INTO locked FROM login_failure f WHERE f.email_sha256 = hash;
     PERFORM enter_nobody();
     IF known.password_salt IS NULL THEN
-        SELECT sha256(d.secret || 'c' || hash) || sha256(d.secret || 'a' || hash), 210000 INTO salt, iterations FROM decoy d;
+        SELECT sha256(d.secret || 'c' || hash) || sha256(d.secret || 'a' || hash), usual INTO salt, iterations FROM decoy d;
     ELSE
         PERFORM enter_company(known.company_id);
         SELECT c.salt || known.password_salt, known.password_iterations INTO salt, iterations FROM company c
@@ -141,8 +157,8 @@ $$;
 
 -- POST /v1/auth/login. derived: PBKDF2's 64 bytes. new_*: of the same password with today's parameters, if those of
 -- login_parameters() were others. outcome: challenge, refused or locked; the first makes challenge_token good for five minutes.
-CREATE FUNCTION api.login_password(address text, derived bytea, challenge_token text, new_salt bytea, new_iterations integer,
-                                   new_derived bytea, client_address text, OUT outcome text, OUT retry_after integer)
+CREATE OR REPLACE FUNCTION api.login_password(address text, derived bytea, challenge_token text, new_salt bytea, new_iterations integer,
+                                              new_derived bytea, client_address text, OUT outcome text, OUT retry_after integer)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
@@ -187,40 +203,39 @@ BEGIN
 END
 $$;
 
--- Enters the company of a challenge that is still good.
-CREATE FUNCTION enter_challenge(token text, wanted text) RETURNS challenge LANGUAGE plpgsql AS $$
+-- After login_password() said "challenge": the same password with today's parameters. Only then, so that a wrong password costs as
+-- much whether it would be hashed anew or not.
+CREATE OR REPLACE FUNCTION api.renew_password(challenge_token text, new_salt bytea, new_iterations integer, new_derived bytea) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
-    hash   bytea := token_hash(token);
-    known  challenge;
+    known challenge := enter_challenge(challenge_token, 'login');
 BEGIN
-    PERFORM enter_nobody();
-    PERFORM set_config('streamsight.secret', encode(hash, 'hex'), true);
-    SELECT c.* INTO known FROM challenge c WHERE c.token_sha256 = hash;
-    PERFORM enter_nobody();
-    IF known.company_id IS NULL OR known.purpose <> wanted OR known.expires_at <= now() OR known.attempts >= 5 THEN
-        PERFORM fail('SS005', 'challenge_invalid');
+    IF length(new_salt) <> 32 OR length(new_derived) <> 64 THEN
+        RAISE EXCEPTION 'hash too weak' USING ERRCODE = 'SS901';
     END IF;
-    PERFORM enter_company(known.company_id);
-    RETURN known;
+    UPDATE account a SET password_salt = new_salt, password_iterations = new_iterations, password_sha256 = sha256(new_derived)
+        WHERE a.company_id = known.company_id AND a.id = known.account_id;
 END
 $$;
 
 -- What apid needs to derive the pad of the TOTP secret from its master key.
-CREATE FUNCTION api.challenge_parameters(challenge_token text, purpose text, OUT account_id uuid, OUT totp_nonce bytea)
+CREATE OR REPLACE FUNCTION api.challenge_parameters(challenge_token text, purpose text, OUT account_id uuid, OUT totp_nonce bytea,
+                                                    OUT totp_key_id bytea)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     known challenge := enter_challenge(challenge_token, purpose);
 BEGIN
-    SELECT a.id, a.totp_nonce INTO STRICT account_id, totp_nonce FROM account a
+    SELECT a.id, a.totp_nonce, a.totp_key_id INTO STRICT account_id, totp_nonce, totp_key_id FROM account a
         WHERE a.company_id = known.company_id AND a.id = known.account_id;
 END
 $$;
 
 -- POST /v1/auth/totp. code: six digits, or a recovery code without its dashes. outcome: session, refused or locked. expires: in
 -- seconds since 1970.
-CREATE FUNCTION api.login_totp(challenge_token text, code text, pad bytea, session_token text, client_address text,
-                               OUT outcome text, OUT retry_after integer, OUT expires bigint, OUT account json)
+CREATE OR REPLACE FUNCTION api.login_totp(challenge_token text, code text, pad bytea, session_token text, client_address text,
+                                          OUT outcome text, OUT retry_after integer, OUT expires bigint, OUT account json)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 #variable_conflict use_column
@@ -277,7 +292,7 @@ END
 $$;
 
 -- GET /v1/auth/session
-CREATE FUNCTION api.session(token text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION api.session(token text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     caller account := enter_user(token, 'owner', 'admin', 'manager', 'auditor');
@@ -291,16 +306,8 @@ BEGIN
 END
 $$;
 
--- Ends sessions; returns the hashes of their tokens, in hexadecimal, as a JSON array.
-CREATE FUNCTION end_sessions(company uuid, account uuid, only_this bytea) RETURNS json LANGUAGE sql
-    SET search_path = pg_catalog, streamsight, pg_temp AS $$
-    WITH ended AS (DELETE FROM session s WHERE s.company_id = company AND s.account_id = account
-                   AND (only_this IS NULL OR s.token_sha256 = only_this) RETURNING s.token_sha256)
-    SELECT coalesce(json_agg(encode(e.token_sha256, 'hex')), '[]') FROM ended e
-$$;
-
 -- POST /v1/auth/logout, and with everywhere POST /v1/auth/logout-everywhere
-CREATE FUNCTION api.logout(token text, everywhere boolean, client_address text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION api.logout(token text, everywhere boolean, client_address text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     caller account := enter_user(token, 'owner', 'admin', 'manager', 'auditor');
@@ -311,29 +318,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION enter_invitation(token text) RETURNS account LANGUAGE plpgsql AS $$
-DECLARE
-    hash   bytea := token_hash(token);
-    known  invitation;
-    guest  account;
-BEGIN
-    PERFORM enter_nobody();
-    PERFORM set_config('streamsight.secret', encode(hash, 'hex'), true);
-    SELECT i.* INTO known FROM invitation i WHERE i.token_sha256 = hash AND i.expires_at > now();
-    PERFORM enter_nobody();
-    IF known.company_id IS NULL THEN
-        PERFORM fail('SS006', 'invitation_invalid');
-    END IF;
-    PERFORM enter_company(known.company_id);
-    SELECT a.* INTO STRICT guest FROM account a WHERE a.company_id = known.company_id AND a.id = known.account_id FOR UPDATE;
-    IF guest.state <> 'invited' THEN
-        PERFORM fail('SS006', 'invitation_invalid');
-    END IF;
-    RETURN guest;
-END
-$$;
-
-CREATE FUNCTION api.invitation_parameters(token text, OUT account_id uuid, OUT email text, OUT company_salt bytea)
+CREATE OR REPLACE FUNCTION api.invitation_parameters(token text, OUT account_id uuid, OUT email text, OUT company_salt bytea)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
@@ -343,9 +328,10 @@ BEGIN
 END
 $$;
 
--- POST /v1/auth/invitation. May be repeated until the authenticator is confirmed; the last password and secret count.
-CREATE FUNCTION api.accept_invitation(token text, salt bytea, iterations integer, derived bytea, masked bytea, nonce bytea,
-                                      challenge_token text)
+-- POST /v1/auth/invitation. May be repeated until the authenticator is confirmed; the last password and secret count. key_id has a default
+-- for an apid from before there could be two master keys.
+CREATE OR REPLACE FUNCTION api.accept_invitation(token text, salt bytea, iterations integer, derived bytea, masked bytea, nonce bytea,
+                                                 challenge_token text, key_id bytea DEFAULT NULL)
     RETURNS void LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
@@ -355,7 +341,7 @@ BEGIN
         RAISE EXCEPTION 'token too weak' USING ERRCODE = 'SS901';
     END IF;
     UPDATE account a SET password_salt = salt, password_iterations = iterations, password_sha256 = sha256(derived),
-            totp_masked = masked, totp_nonce = nonce, totp_last_step = NULL
+            totp_masked = masked, totp_nonce = nonce, totp_key_id = key_id, totp_last_step = NULL
         WHERE a.company_id = guest.company_id AND a.id = guest.id;
     DELETE FROM challenge c WHERE c.company_id = guest.company_id AND c.account_id = guest.id;
     INSERT INTO challenge (token_sha256, company_id, account_id, purpose, expires_at)
@@ -365,7 +351,7 @@ $$;
 
 -- POST /v1/auth/totp/confirm. codes: the new recovery codes, separated by spaces. True if the code was right: the account is
 -- active from then on, and the invitation used.
-CREATE FUNCTION api.confirm_totp(challenge_token text, code text, pad bytea, codes text, client_address text) RETURNS boolean
+CREATE OR REPLACE FUNCTION api.confirm_totp(challenge_token text, code text, pad bytea, codes text, client_address text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
@@ -394,7 +380,7 @@ END
 $$;
 
 -- For POST /v1/auth/password: what the present password was hashed with, and half of what the next one will be.
-CREATE FUNCTION api.password_parameters(token text, OUT company_salt bytea, OUT salt bytea, OUT iterations integer)
+CREATE OR REPLACE FUNCTION api.password_parameters(token text, OUT company_salt bytea, OUT salt bytea, OUT iterations integer)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
@@ -406,8 +392,8 @@ END
 $$;
 
 -- POST /v1/auth/password. Other sessions end. outcome: changed (with the ended), refused or locked.
-CREATE FUNCTION api.change_password(token text, derived bytea, new_salt bytea, new_iterations integer, new_derived bytea,
-                                    client_address text, OUT outcome text, OUT retry_after integer, OUT ended json)
+CREATE OR REPLACE FUNCTION api.change_password(token text, derived bytea, new_salt bytea, new_iterations integer, new_derived bytea,
+                                               client_address text, OUT outcome text, OUT retry_after integer, OUT ended json)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
@@ -436,11 +422,69 @@ BEGIN
 END
 $$;
 
-GRANT EXECUTE ON FUNCTION api.login_parameters(text), api.login_password(text, bytea, text, bytea, integer, bytea, text),
-    api.challenge_parameters(text, text), api.login_totp(text, text, bytea, text, text), api.session(text),
-    api.logout(text, boolean, text), api.invitation_parameters(text),
-    api.accept_invitation(text, bytea, integer, bytea, bytea, bytea, text), api.confirm_totp(text, text, bytea, text, text),
-    api.password_parameters(text), api.change_password(text, bytea, bytea, integer, bytea, text) TO streamsight_apid;
+-- For POST /v1/auth/recovery-codes: what the password was hashed with, and what the TOTP secret is masked with.
+CREATE OR REPLACE FUNCTION api.factor_parameters(token text, OUT company_salt bytea, OUT salt bytea, OUT iterations integer,
+                                                 OUT account_id uuid, OUT totp_nonce bytea, OUT totp_key_id bytea)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, streamsight, pg_temp AS $$
+DECLARE
+    caller account := enter_user(token, 'owner', 'admin', 'manager', 'auditor');
+BEGIN
+    SELECT c.salt, caller.password_salt, caller.password_iterations, caller.id, caller.totp_nonce, caller.totp_key_id
+        INTO STRICT company_salt, salt, iterations, account_id, totp_nonce, totp_key_id FROM company c WHERE c.id = caller.company_id;
+END
+$$;
+
+-- POST /v1/auth/recovery-codes. codes: separated by spaces. A session alone is not enough, nor is one of the old codes: who has lost
+-- the authenticator needs another one. outcome: renewed, refused (which of the two was wrong is not said) or locked.
+CREATE OR REPLACE FUNCTION api.renew_recovery_codes(token text, derived bytea, code text, pad bytea, codes text, client_address text,
+                                                    OUT outcome text, OUT retry_after integer)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, streamsight, pg_temp AS $$
+DECLARE
+    caller  account := enter_user(token, 'owner', 'admin', 'manager', 'auditor');
+    held    login_failure := hold_failures(caller.email_sha256);
+    step    bigint;
+BEGIN
+    IF held.locked_until > clock_timestamp() THEN
+        outcome := 'locked';
+        retry_after := seconds_until(held.locked_until);
+        RETURN;
+    END IF;
+    -- Again, now that nobody else is at it: the code may have been used meanwhile.
+    caller := enter_user(token, 'owner', 'admin', 'manager', 'auditor');
+    step := totp_step(xor(caller.totp_masked, pad), code, caller.totp_last_step);
+    IF caller.password_sha256 <> sha256(derived) OR step IS NULL THEN
+        PERFORM note(caller.company_id, 'user', caller.id, 'recovery_codes.refused', caller.id, client_address);
+        outcome := 'refused';
+        retry_after := count_failure(caller.email_sha256);
+        RETURN;
+    END IF;
+    UPDATE account a SET totp_last_step = step WHERE a.company_id = caller.company_id AND a.id = caller.id;
+    DELETE FROM recovery_code r WHERE r.company_id = caller.company_id AND r.account_id = caller.id;
+    INSERT INTO recovery_code (company_id, account_id, code_sha256)
+        SELECT caller.company_id, caller.id, token_hash(c) FROM unnest(string_to_array(codes, ' ')) AS c;
+    PERFORM forget_failures(caller.email_sha256);
+    PERFORM note(caller.company_id, 'user', caller.id, 'recovery_codes.renew', caller.id, client_address);
+    outcome := 'renewed';
+    retry_after := 0;
+END
+$$;
+
+-- For "streamsight-admin master-key rotate": delta is the old pad XOR the new one, so neither side sees the secret. False: somebody
+-- has chosen another authenticator meanwhile, which is under the new key.
+CREATE OR REPLACE FUNCTION mask_anew(company uuid, account uuid, nonce bytea, old_key_id bytea, new_key_id bytea, delta bytea)
+    RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, streamsight, pg_temp AS $$
+BEGIN
+    PERFORM enter_nobody(), enter_company(company);
+    UPDATE account a SET totp_masked = xor(a.totp_masked, delta), totp_key_id = new_key_id
+        WHERE a.company_id = company AND a.id = mask_anew.account AND a.totp_nonce = nonce
+            AND a.totp_key_id IS NOT DISTINCT FROM old_key_id AND length(delta) = 20;
+    RETURN FOUND;
+END
+$$;
 
 RESET ROLE;
 RESET search_path;

@@ -1,48 +1,11 @@
 -- SPDX-License-Identifier: Apache-2.0
--- What people manage in their company: users, employees and who may look at whom. Each procedure begins with the roles that it
--- is for. Another company's user or employee is as unknown as none.
+-- What people manage in their company: users, employees and who may look at whom. Each procedure begins with the roles that it is for.
+-- Another company's user or employee is as unknown as none.
 SET ROLE streamsight_owner;
 SET search_path = streamsight;
 
--- A request that was made before with the same Idempotency-Key by the same user gets what it got then. Whoever asks at the
--- same time waits.
-CREATE FUNCTION repeated(caller account, key bytea, request bytea) RETURNS json LANGUAGE plpgsql AS $$
-DECLARE
-    before idempotency;
-BEGIN
-    IF key IS NULL THEN
-        RETURN NULL;
-    END IF;
-    PERFORM pg_advisory_xact_lock(hashtextextended(caller.id::text || encode(key, 'hex'), 1));
-    SELECT i.* INTO before FROM idempotency i
-        WHERE i.company_id = caller.company_id AND i.account_id = caller.id AND i.key_sha256 = key;
-    IF before.answer IS NOT NULL AND before.request_sha256 <> request THEN
-        PERFORM fail('SS070', 'idempotency_key_reused');
-    END IF;
-    RETURN before.answer;
-END
-$$;
-
-CREATE FUNCTION remember(caller account, key bytea, request bytea, answer json) RETURNS json LANGUAGE plpgsql AS $$
-BEGIN
-    IF key IS NOT NULL THEN
-        DELETE FROM idempotency i WHERE i.company_id = caller.company_id AND i.account_id = caller.id
-            AND i.created_at < now() - interval '1 day';
-        INSERT INTO idempotency (company_id, account_id, key_sha256, request_sha256, answer)
-            VALUES (caller.company_id, caller.id, key, request, answer);
-    END IF;
-    RETURN answer;
-END
-$$;
-
--- {"NAME": [rows], "next": cursor}: of page_size + 1 rows the last is not shown, only that there are more.
-CREATE FUNCTION page_json(name text, rows json[], page_size integer) RETURNS json LANGUAGE sql IMMUTABLE AS $$
-    SELECT json_build_object(name, coalesce(array_to_json(rows[1:page_size]), '[]'),
-                             'next', CASE WHEN cardinality(rows) > page_size THEN rows[page_size] ->> 'id' END)
-$$;
-
 -- GET /v1/company
-CREATE FUNCTION api.show_company(token text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION api.show_company(token text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     caller account := enter_user(token, 'owner', 'admin', 'manager', 'auditor');
@@ -53,7 +16,7 @@ END
 $$;
 
 -- PATCH /v1/company
-CREATE FUNCTION api.change_company(token text, new_name text, client_address text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION api.change_company(token text, new_name text, client_address text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     caller account := enter_user(token, 'owner');
@@ -65,8 +28,51 @@ BEGIN
 END
 $$;
 
+CREATE OR REPLACE FUNCTION find_user(caller account, wanted uuid) RETURNS account LANGUAGE plpgsql AS $$
+DECLARE
+    found account;
+BEGIN
+    SELECT a.* INTO found FROM account a WHERE a.company_id = caller.company_id AND a.id = wanted;
+    IF found.id IS NULL THEN
+        PERFORM fail('SS050', 'user_unknown');
+    END IF;
+    RETURN found;
+END
+$$;
+
+-- An admin has nothing to say about owners and admins, and makes none.
+CREATE OR REPLACE FUNCTION require_above(caller account, role text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF caller.role <> 'owner' AND role IN ('owner', 'admin') THEN
+        PERFORM fail('SS004', 'role_insufficient');
+    END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION require_another_owner(caller account, than uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    -- Two who take each other's place at the same moment do so one after the other.
+    PERFORM FROM company c WHERE c.id = caller.company_id FOR UPDATE;
+    IF NOT EXISTS (SELECT FROM account a WHERE a.company_id = caller.company_id AND a.role = 'owner' AND a.state = 'active'
+                   AND a.id <> than) THEN
+        PERFORM fail('SS052', 'last_owner');
+    END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION invite(guest account, invitation text) RETURNS timestamptz LANGUAGE plpgsql AS $$
+DECLARE
+    until timestamptz := now() + interval '3 days';
+BEGIN
+    DELETE FROM invitation i WHERE i.company_id = guest.company_id AND i.account_id = guest.id;
+    INSERT INTO invitation (token_sha256, company_id, account_id, expires_at)
+        VALUES (token_hash(invitation), guest.company_id, guest.id, until);
+    RETURN until;
+END
+$$;
+
 -- GET /v1/users
-CREATE FUNCTION api.list_users(token text, after_id uuid, page_size integer) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION api.list_users(token text, after_id uuid, page_size integer) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     caller  account := enter_user(token, 'owner', 'admin', 'auditor');
@@ -80,20 +86,8 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION find_user(caller account, wanted uuid) RETURNS account LANGUAGE plpgsql AS $$
-DECLARE
-    found account;
-BEGIN
-    SELECT a.* INTO found FROM account a WHERE a.company_id = caller.company_id AND a.id = wanted;
-    IF found.id IS NULL THEN
-        PERFORM fail('SS050', 'user_unknown');
-    END IF;
-    RETURN found;
-END
-$$;
-
 -- GET /v1/users/{id}
-CREATE FUNCTION api.show_user(token text, wanted uuid) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION api.show_user(token text, wanted uuid) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     caller account := enter_user(token, 'owner', 'admin', 'auditor');
@@ -102,29 +96,9 @@ BEGIN
 END
 $$;
 
--- An admin has nothing to say about owners and admins, and makes none.
-CREATE FUNCTION require_above(caller account, role text) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    IF caller.role <> 'owner' AND role IN ('owner', 'admin') THEN
-        PERFORM fail('SS004', 'role_insufficient');
-    END IF;
-END
-$$;
-
-CREATE FUNCTION invite(guest account, invitation text) RETURNS timestamptz LANGUAGE plpgsql AS $$
-DECLARE
-    until timestamptz := now() + interval '3 days';
-BEGIN
-    DELETE FROM invitation i WHERE i.company_id = guest.company_id AND i.account_id = guest.id;
-    INSERT INTO invitation (token_sha256, company_id, account_id, expires_at)
-        VALUES (token_hash(invitation), guest.company_id, guest.id, until);
-    RETURN until;
-END
-$$;
-
 -- POST /v1/users. invitation: without its dashes; apid shows it, here only its hash is kept.
-CREATE FUNCTION api.create_user(token text, address text, full_name text, new_role text, invitation text, client_address text,
-                                key bytea, request bytea) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION api.create_user(token text, address text, full_name text, new_role text, invitation text, client_address text,
+                                           key bytea, request bytea) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     caller  account := enter_user(token, 'owner', 'admin');
@@ -153,19 +127,8 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION require_another_owner(caller account, than uuid) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    -- Two who take each other's place at the same moment do so one after the other.
-    PERFORM FROM company c WHERE c.id = caller.company_id FOR UPDATE;
-    IF NOT EXISTS (SELECT FROM account a WHERE a.company_id = caller.company_id AND a.role = 'owner' AND a.state = 'active'
-                   AND a.id <> than) THEN
-        PERFORM fail('SS052', 'last_owner');
-    END IF;
-END
-$$;
-
 -- PATCH /v1/users/{id}. Null: as it was.
-CREATE FUNCTION api.change_user(token text, wanted uuid, new_name text, new_role text, new_state text, client_address text)
+CREATE OR REPLACE FUNCTION api.change_user(token text, wanted uuid, new_name text, new_role text, new_state text, client_address text)
     RETURNS json LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
@@ -193,7 +156,7 @@ END
 $$;
 
 -- POST /v1/users/{id}/invitation: for who has lost password or authenticator. Both, and the sessions, end now.
-CREATE FUNCTION api.invite_user(token text, wanted uuid, invitation text, client_address text, key bytea, request bytea)
+CREATE OR REPLACE FUNCTION api.invite_user(token text, wanted uuid, invitation text, client_address text, key bytea, request bytea)
     RETURNS json LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
@@ -219,7 +182,8 @@ END
 $$;
 
 -- DELETE /v1/users/{id}/sessions
-CREATE FUNCTION api.end_user_sessions(token text, wanted uuid, client_address text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION api.end_user_sessions(token text, wanted uuid, client_address text)
+    RETURNS json LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     caller  account := enter_user(token, 'owner', 'admin');
@@ -231,13 +195,13 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION employee_json(e employee) RETURNS json LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION employee_json(e employee) RETURNS json LANGUAGE sql STABLE AS $$
     SELECT json_build_object('id', e.id, 'name', e.name, 'reference', e.reference, 'created_at', streamsight.rfc3339(e.created_at),
                              'left_at', streamsight.rfc3339(e.left_at))
 $$;
 
 -- One whom the caller may see: managers see whom they are assigned.
-CREATE FUNCTION find_employee(caller account, wanted uuid) RETURNS employee LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION find_employee(caller account, wanted uuid) RETURNS employee LANGUAGE plpgsql AS $$
 DECLARE
     found employee;
 BEGIN
@@ -250,7 +214,7 @@ END
 $$;
 
 -- GET /v1/employees and, with a user, GET /v1/users/{id}/employees
-CREATE FUNCTION employees_page(company uuid, of_user uuid, after_id uuid, page_size integer) RETURNS json LANGUAGE sql STABLE
+CREATE OR REPLACE FUNCTION employees_page(company uuid, of_user uuid, after_id uuid, page_size integer) RETURNS json LANGUAGE sql STABLE
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
     SELECT page_json('employees', ARRAY(
         SELECT employee_json(e) FROM employee e
@@ -262,7 +226,7 @@ CREATE FUNCTION employees_page(company uuid, of_user uuid, after_id uuid, page_s
         ORDER BY e.name, e.id LIMIT coalesce(page_size, 100) + 1), coalesce(page_size, 100))
 $$;
 
-CREATE FUNCTION api.list_employees(token text, after_id uuid, page_size integer) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION api.list_employees(token text, after_id uuid, page_size integer) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     caller account := enter_user(token, 'owner', 'admin', 'manager');
@@ -272,7 +236,7 @@ END
 $$;
 
 -- GET /v1/employees/{id}
-CREATE FUNCTION api.show_employee(token text, wanted uuid) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION api.show_employee(token text, wanted uuid) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     caller account := enter_user(token, 'owner', 'admin', 'manager');
@@ -282,7 +246,8 @@ END
 $$;
 
 -- POST /v1/employees
-CREATE FUNCTION api.create_employee(token text, full_name text, personnel_number text, client_address text, key bytea, request bytea)
+CREATE OR REPLACE FUNCTION api.create_employee(token text, full_name text, personnel_number text, client_address text, key bytea,
+                                               request bytea)
     RETURNS json LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
@@ -305,7 +270,8 @@ END
 $$;
 
 -- PATCH /v1/employees/{id}. Null: as it was.
-CREATE FUNCTION api.change_employee(token text, wanted uuid, new_name text, new_reference text, has_left text, client_address text)
+CREATE OR REPLACE FUNCTION api.change_employee(token text, wanted uuid, new_name text, new_reference text, has_left text,
+                                               client_address text)
     RETURNS json LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
@@ -326,7 +292,7 @@ END
 $$;
 
 -- GET /v1/users/{id}/employees
-CREATE FUNCTION api.list_assignments(token text, wanted uuid, after_id uuid, page_size integer) RETURNS json
+CREATE OR REPLACE FUNCTION api.list_assignments(token text, wanted uuid, after_id uuid, page_size integer) RETURNS json
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
@@ -338,7 +304,8 @@ END
 $$;
 
 -- PUT and DELETE /v1/users/{id}/employees/{id}
-CREATE FUNCTION api.assign(token text, wanted uuid, employee uuid, client_address text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION api.assign(token text, wanted uuid, employee uuid, client_address text)
+    RETURNS void LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     caller    account := enter_user(token, 'owner', 'admin');
@@ -354,7 +321,8 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION api.unassign(token text, wanted uuid, employee uuid, client_address text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION api.unassign(token text, wanted uuid, employee uuid, client_address text)
+    RETURNS void LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     caller    account := enter_user(token, 'owner', 'admin');
@@ -368,14 +336,6 @@ BEGIN
     END IF;
 END
 $$;
-
-GRANT EXECUTE ON FUNCTION api.show_company(text), api.change_company(text, text, text), api.list_users(text, uuid, integer),
-    api.show_user(text, uuid), api.create_user(text, text, text, text, text, text, bytea, bytea),
-    api.change_user(text, uuid, text, text, text, text), api.invite_user(text, uuid, text, text, bytea, bytea),
-    api.end_user_sessions(text, uuid, text), api.list_employees(text, uuid, integer), api.show_employee(text, uuid),
-    api.create_employee(text, text, text, text, bytea, bytea), api.change_employee(text, uuid, text, text, text, text),
-    api.list_assignments(text, uuid, uuid, integer), api.assign(text, uuid, uuid, text), api.unassign(text, uuid, uuid, text)
-    TO streamsight_apid;
 
 RESET ROLE;
 RESET search_path;

@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: Apache-2.0
--- What people manage, continued: workstations, codes to enrol them with, what is recorded, where to; and the trail of it all.
+-- What people manage, continued: workstations, codes to enrol them with, what is recorded, where to.
 SET ROLE streamsight_owner;
 SET search_path = streamsight;
 
-CREATE FUNCTION device_json(d device) RETURNS json LANGUAGE sql STABLE
+CREATE OR REPLACE FUNCTION device_json(d device) RETURNS json LANGUAGE sql STABLE
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
     SELECT json_build_object('id', d.id, 'hostname', d.hostname, 'employee_id', d.employee_id,
                              'employee', (SELECT e.name FROM employee e WHERE e.company_id = d.company_id AND e.id = d.employee_id),
@@ -11,7 +11,7 @@ CREATE FUNCTION device_json(d device) RETURNS json LANGUAGE sql STABLE
                              'revoked_at', rfc3339(d.revoked_at))
 $$;
 
-CREATE FUNCTION find_device(caller account, wanted uuid) RETURNS device LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION find_device(caller account, wanted uuid) RETURNS device LANGUAGE plpgsql AS $$
 DECLARE
     found device;
 BEGIN
@@ -24,7 +24,7 @@ END
 $$;
 
 -- GET /v1/devices
-CREATE FUNCTION api.list_devices(token text, of_employee uuid, after_id uuid, page_size integer) RETURNS json
+CREATE OR REPLACE FUNCTION api.list_devices(token text, of_employee uuid, after_id uuid, page_size integer) RETURNS json
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
@@ -40,7 +40,7 @@ END
 $$;
 
 -- GET /v1/devices/{id}
-CREATE FUNCTION api.show_device(token text, wanted uuid) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION api.show_device(token text, wanted uuid) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     caller account := enter_user(token, 'owner', 'admin');
@@ -50,7 +50,7 @@ END
 $$;
 
 -- PUT /v1/devices/{id}/employee: whom the recordings that begin from now on are of; null: nobody in particular.
-CREATE FUNCTION api.assign_device(token text, wanted uuid, employee uuid, client_address text) RETURNS json
+CREATE OR REPLACE FUNCTION api.assign_device(token text, wanted uuid, employee uuid, client_address text) RETURNS json
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
@@ -70,7 +70,7 @@ END
 $$;
 
 -- POST /v1/devices/{id}/revoke. At once and for good; its tokens end with it.
-CREATE FUNCTION api.revoke_device(token text, wanted uuid, client_address text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION api.revoke_device(token text, wanted uuid, client_address text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     caller  account := enter_user(token, 'owner', 'admin');
@@ -84,33 +84,28 @@ BEGIN
 END
 $$;
 
--- POST /v1/devices/self/key, after apid has verified that the caller holds the new key. The token shows that they hold the old.
-CREATE FUNCTION api.change_device_key(token text, key bytea, client_address text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+-- GET /v1/devices/{id}/diagnostics, the newest first.
+CREATE OR REPLACE FUNCTION api.list_diagnostics(token text, wanted uuid) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
-    caller device := enter_device(token);
+    caller  account := enter_user(token, 'owner', 'admin');
+    found   device := find_device(caller, wanted);
 BEGIN
-    -- The first answer may have been lost on the way.
-    IF caller.public_key = key THEN
-        RETURN;
-    END IF;
-    BEGIN
-        UPDATE device d SET public_key = key, key_changed_at = now() WHERE d.company_id = caller.company_id AND d.id = caller.id;
-    EXCEPTION WHEN unique_violation THEN
-        PERFORM fail('SS011', 'device_key_known');
-    END;
-    PERFORM note(caller.company_id, 'device', caller.id, 'device.change_key', caller.id, client_address);
+    RETURN json_build_object('reports', (
+        SELECT coalesce(json_agg(json_build_object('received_at', rfc3339(g.received_at), 'report', g.report)
+                                 ORDER BY g.received_at DESC), '[]')
+        FROM diagnostic g WHERE g.company_id = found.company_id AND g.device_id = found.id));
 END
 $$;
 
-CREATE FUNCTION code_json(c enrolment_code) RETURNS json LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION code_json(c enrolment_code) RETURNS json LANGUAGE sql STABLE AS $$
     SELECT json_build_object('id', c.id, 'employee_id', c.employee_id, 'created_at', streamsight.rfc3339(c.created_at),
                              'expires_at', streamsight.rfc3339(c.expires_at), 'used_at', streamsight.rfc3339(c.used_at),
                              'withdrawn_at', streamsight.rfc3339(c.withdrawn_at), 'device_id', c.device_id)
 $$;
 
 -- GET /v1/enrolment-codes
-CREATE FUNCTION api.list_enrolment_codes(token text, after_id uuid, page_size integer) RETURNS json
+CREATE OR REPLACE FUNCTION api.list_enrolment_codes(token text, after_id uuid, page_size integer) RETURNS json
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
@@ -125,8 +120,8 @@ END
 $$;
 
 -- POST /v1/enrolment-codes. code: without its dashes.
-CREATE FUNCTION api.create_enrolment_code(token text, employee uuid, lifetime integer, code text, client_address text, key bytea,
-                                          request bytea) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION api.create_enrolment_code(token text, employee uuid, lifetime integer, code text, client_address text, key bytea,
+                                                     request bytea) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     caller  account := enter_user(token, 'owner', 'admin');
@@ -151,7 +146,7 @@ END
 $$;
 
 -- DELETE /v1/enrolment-codes/{id}: not to be used any more.
-CREATE FUNCTION api.withdraw_enrolment_code(token text, wanted uuid, client_address text) RETURNS void
+CREATE OR REPLACE FUNCTION api.withdraw_enrolment_code(token text, wanted uuid, client_address text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
@@ -169,26 +164,28 @@ BEGIN
 END
 $$;
 
--- A device that joins with a code made for somebody is theirs.
-CREATE FUNCTION adopt_device() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+-- Whether a code that apid derives anew for a repeated request was the one it was answered with: while there are two master keys it
+-- may have been derived from either.
+CREATE OR REPLACE FUNCTION api.knows_code(token text, code text) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
+DECLARE
+    caller account := enter_user(token, 'owner', 'admin');
 BEGIN
-    IF NEW.employee_id IS NOT NULL AND OLD.device_id IS NULL AND NEW.device_id IS NOT NULL THEN
-        UPDATE device d SET employee_id = NEW.employee_id WHERE d.company_id = NEW.company_id AND d.id = NEW.device_id;
-    END IF;
-    RETURN NEW;
+    RETURN EXISTS (SELECT FROM invitation i WHERE i.company_id = caller.company_id AND i.token_sha256 = token_hash(code))
+        OR EXISTS (SELECT FROM enrolment_code c WHERE c.company_id = caller.company_id AND c.code_sha256 = token_hash(code));
 END
 $$;
-CREATE TRIGGER adopt AFTER UPDATE ON enrolment_code FOR EACH ROW EXECUTE FUNCTION adopt_device();
 
-CREATE FUNCTION policy_json(p policy) RETURNS json LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION policy_json(p policy) RETURNS json LANGUAGE sql STABLE AS $$
     SELECT json_build_object('revision', p.revision, 'recording', p.recording, 'frames_per_second', p.frames_per_second,
                              'jpeg_quality', p.jpeg_quality, 'segment_seconds', p.segment_seconds, 'segment_bytes', p.segment_bytes,
+                             'bytes_per_minute', p.bytes_per_minute, 'cpu_ms_per_second', p.cpu_ms_per_second,
+                             'pause_seconds', coalesce(p.pause_seconds, 0), 'record_locked', p.record_locked,
                              'changed_at', streamsight.rfc3339(p.changed_at), 'changed_by', p.changed_by)
 $$;
 
 -- GET /v1/policies: the revisions, the one in force first.
-CREATE FUNCTION api.list_policies(token text, before_revision integer, page_size integer) RETURNS json
+CREATE OR REPLACE FUNCTION api.list_policies(token text, before_revision integer, page_size integer) RETURNS json
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
@@ -203,9 +200,10 @@ BEGIN
 END
 $$;
 
--- POST /v1/policies: another revision, made from the one that the caller has seen. Null: as it was there.
-CREATE FUNCTION api.create_policy(token text, seen integer, how text, rate integer, quality integer, seconds integer, bytes integer,
-                                  client_address text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+-- POST /v1/policies: another revision, made from the one that the caller has seen. Null: as it was there. Of a ceiling, 0 takes it away.
+CREATE OR REPLACE FUNCTION api.create_policy(token text, seen integer, how text, rate integer, quality integer, seconds integer,
+                                             bytes integer, minute_bytes bigint, cpu_ms integer, pause integer, locked boolean,
+                                             client_address text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     caller  account := enter_user(token, 'owner', 'admin');
@@ -215,25 +213,42 @@ BEGIN
     SELECT p.* INTO STRICT latest FROM policy p WHERE p.company_id = caller.company_id ORDER BY p.revision DESC LIMIT 1;
     IF latest.revision <> seen THEN
         PERFORM fail('SS058', 'policy_conflict');
+    ELSIF minute_bytes BETWEEN 1 AND 999999 THEN
+        PERFORM fail('SS061', 'policy_invalid');
     END IF;
-    INSERT INTO policy (company_id, revision, recording, frames_per_second, jpeg_quality, segment_seconds, segment_bytes, changed_by)
+    INSERT INTO policy (company_id, revision, recording, frames_per_second, jpeg_quality, segment_seconds, segment_bytes,
+                        bytes_per_minute, cpu_ms_per_second, pause_seconds, record_locked, changed_by)
         VALUES (caller.company_id, latest.revision + 1, coalesce(how, latest.recording), coalesce(rate, latest.frames_per_second),
                 coalesce(quality, latest.jpeg_quality), coalesce(seconds, latest.segment_seconds),
-                coalesce(bytes, latest.segment_bytes), caller.id) RETURNING * INTO latest;
+                coalesce(bytes, latest.segment_bytes), nullif(coalesce(minute_bytes, latest.bytes_per_minute), 0),
+                nullif(coalesce(cpu_ms, latest.cpu_ms_per_second), 0), coalesce(pause, latest.pause_seconds),
+                coalesce(locked, latest.record_locked), caller.id) RETURNING * INTO latest;
     PERFORM note(caller.company_id, 'user', caller.id, 'policy.set', caller.company_id, client_address,
                  jsonb_build_object('revision', latest.revision));
     RETURN policy_json(latest);
 END
 $$;
 
-CREATE FUNCTION bucket_json(b bucket) RETURNS json LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION bucket_json(b bucket) RETURNS json LANGUAGE sql STABLE AS $$
     SELECT json_build_object('id', b.id, 'endpoint', b.endpoint, 'region', b.region, 'bucket', b.bucket, 'prefix', b.prefix,
-                             'path_style', b.path_style, 'sse', b.sse, 'access_key_id', b.access_key_id, 'current', b.current,
+                             'path_style', b.path_style, 'sse', b.sse, 'sse_kms_key_id', b.sse_kms_key_id,
+                             'access_key_id', b.access_key_id, 'current', b.current,
                              'created_at', streamsight.rfc3339(b.created_at))
 $$;
 
+-- The id of a place: that of the row which is there, else one that follows from the place itself, so that two who name it at once
+-- mean one row.
+CREATE OR REPLACE FUNCTION place_id(company uuid, endpoint text, region text, bucket text, prefix text, path_style boolean, sse text,
+                                    sse_kms_key_id text) RETURNS uuid LANGUAGE sql STABLE
+    SET search_path = pg_catalog, streamsight, pg_temp AS $$
+    SELECT coalesce((SELECT b.id FROM bucket b WHERE b.company_id = $1 AND b.endpoint = $2 AND b.region = $3 AND b.bucket = $4
+                     AND b.prefix = $5 AND b.path_style = $6 AND b.sse IS NOT DISTINCT FROM $7 AND b.sse_kms_key_id IS NOT DISTINCT FROM $8
+                     ORDER BY b.created_at LIMIT 1),
+                    substr(encode(sha256(convert_to(json_build_array($1, $2, $3, $4, $5, $6, $7, $8)::text, 'UTF8')), 'hex'), 1, 32)::uuid)
+$$;
+
 -- GET /v1/buckets. The secret key is shown to nobody.
-CREATE FUNCTION api.list_buckets(token text, after_id uuid, page_size integer) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION api.list_buckets(token text, after_id uuid, page_size integer) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     caller  account := enter_user(token, 'owner', 'admin');
@@ -247,21 +262,19 @@ END
 $$;
 
 -- For POST /v1/buckets: the id that this place has or would get, which apid binds the encrypted secret to.
-CREATE FUNCTION api.bucket_id(token text, endpoint text, region text, bucket text, prefix text, path_style boolean, sse text) RETURNS uuid
-    LANGUAGE plpgsql SECURITY DEFINER
+CREATE OR REPLACE FUNCTION api.bucket_id(token text, endpoint text, region text, bucket text, prefix text, path_style boolean, sse text,
+                                         sse_kms_key_id text) RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     caller account := enter_user(token, 'owner', 'admin');
 BEGIN
-    RETURN coalesce((SELECT b.id FROM bucket b WHERE b.company_id = caller.company_id AND b.endpoint = $2 AND b.region = $3
-                     AND b.bucket = $4 AND b.prefix = coalesce($5, '') AND b.path_style = $6 AND b.sse IS NOT DISTINCT FROM $7 LIMIT 1),
-                    gen_random_uuid());
+    RETURN place_id(caller.company_id, $2, $3, $4, coalesce($5, ''), $6, $7, $8);
 END
 $$;
 
 -- POST /v1/buckets: where recordings go from now on. The same place again only gets another key.
-CREATE FUNCTION api.set_bucket(token text, wanted uuid, endpoint text, region text, bucket text, prefix text, path_style boolean,
-                               sse text, access_key_id text, secret bytea, client_address text) RETURNS json
+CREATE OR REPLACE FUNCTION api.set_bucket(token text, wanted uuid, endpoint text, region text, bucket text, prefix text, path_style boolean,
+                                          sse text, sse_kms_key_id text, access_key_id text, secret bytea, client_address text) RETURNS json
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 #variable_conflict use_column
@@ -272,8 +285,8 @@ BEGIN
     PERFORM FROM company c WHERE c.id = caller.company_id FOR UPDATE;
     UPDATE bucket b SET current = false WHERE b.company_id = caller.company_id AND b.current;
     BEGIN
-        INSERT INTO bucket (company_id, id, endpoint, region, bucket, prefix, path_style, sse, access_key_id, secret)
-            VALUES (caller.company_id, $2, $3, $4, $5, coalesce($6, ''), $7, $8, $9, $10)
+        INSERT INTO bucket (company_id, id, endpoint, region, bucket, prefix, path_style, sse, sse_kms_key_id, access_key_id, secret)
+            VALUES (caller.company_id, $2, $3, $4, $5, coalesce($6, ''), $7, $8, $9, $10, $11)
             ON CONFLICT (company_id, id) DO UPDATE SET access_key_id = excluded.access_key_id, secret = excluded.secret, current = true
             RETURNING * INTO made;
     EXCEPTION WHEN check_violation THEN
@@ -284,37 +297,6 @@ BEGIN
     RETURN bucket_json(made);
 END
 $$;
-
--- GET /v1/audit: newest first.
-CREATE FUNCTION api.list_audit(token text, from_time timestamptz, to_time timestamptz, of_action text, of_subject uuid,
-                               before_id bigint, page_size integer) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path = pg_catalog, streamsight, pg_temp AS $$
-DECLARE
-    caller  account := enter_user(token, 'owner', 'auditor');
-    shown   integer := coalesce(page_size, 100);
-    rows    json[] := ARRAY(
-        SELECT json_build_object('id', a.id, 'at', rfc3339(a.at), 'actor', a.actor, 'actor_id', a.actor_id, 'action', a.action,
-                                 'subject_id', a.subject_id, 'address', a.address, 'detail', a.detail,
-                                 'sha256', encode(a.sha256, 'hex'))
-        FROM audit a
-        WHERE a.company_id = caller.company_id AND (before_id IS NULL OR a.id < before_id)
-            AND (from_time IS NULL OR a.at >= from_time) AND (to_time IS NULL OR a.at < to_time)
-            AND (of_action IS NULL OR a.action = of_action) AND (of_subject IS NULL OR a.subject_id = of_subject)
-        ORDER BY a.id DESC LIMIT shown + 1);
-BEGIN
-    RETURN json_build_object('audit', coalesce(array_to_json(rows[1:shown]), '[]'),
-                             'next', CASE WHEN cardinality(rows) > shown THEN (rows[shown] ->> 'id')::bigint END);
-END
-$$;
-
-GRANT EXECUTE ON FUNCTION api.list_devices(text, uuid, uuid, integer), api.show_device(text, uuid),
-    api.assign_device(text, uuid, uuid, text), api.revoke_device(text, uuid, text), api.change_device_key(text, bytea, text),
-    api.list_enrolment_codes(text, uuid, integer), api.create_enrolment_code(text, uuid, integer, text, text, bytea, bytea),
-    api.withdraw_enrolment_code(text, uuid, text), api.list_policies(text, integer, integer),
-    api.create_policy(text, integer, text, integer, integer, integer, integer, text), api.list_buckets(text, uuid, integer),
-    api.bucket_id(text, text, text, text, text, boolean, text),
-    api.set_bucket(text, uuid, text, text, text, text, boolean, text, text, bytea, text),
-    api.list_audit(text, timestamptz, timestamptz, text, uuid, bigint, integer) TO streamsight_apid;
 
 RESET ROLE;
 RESET search_path;
