@@ -1,4 +1,4 @@
-"""tools/bench huffman: Huffman tables made from traces, as uploadd/tile-huffman.c has them, and what they save beside those it has."""
+"""tools/bench huffman: Huffman tables made from traces, as uploadd/encoder/tile-huffman.c has them, and what they save beside those it has."""
 
 import argparse
 import collections
