@@ -124,7 +124,8 @@ static int receive(Database *database, PGresult **ret) {
         return 0;
 }
 
-static int database_prepare(Database *database, const char *function, size_t n_parameters) {
+/* *ret is set if the server refuses. */
+static int database_prepare(Database *database, const char *function, size_t n_parameters, PGresult **ret) {
         char sql[256];
         int length, r;
 
@@ -145,11 +146,10 @@ static int database_prepare(Database *database, const char *function, size_t n_p
         r = receive(database, &result);
         if (r < 0)
                 return r;
-        if (PQresultStatus(result) != PGRES_COMMAND_OK) {
-                log_error("Preparing api.%s failed: %s", function, PQerrorMessage(database->connection));
-                return -EIO;
-        }
-        database->prepared[database->n_prepared++] = function;
+        if (PQresultStatus(result) != PGRES_COMMAND_OK)
+                *ret = TAKE_PTR(result);
+        else
+                database->prepared[database->n_prepared++] = function;
         return 0;
 }
 
@@ -164,8 +164,8 @@ static int database_try(Database *database, const char *conninfo, const char *fu
                 if (r < 0)
                         return r;
         }
-        r = database_prepare(database, function, n_parameters);
-        if (r < 0)
+        r = database_prepare(database, function, n_parameters, ret);
+        if (r < 0 || *ret)
                 return r;
         *ret_sent = true;
         if (PQsendQueryPrepared(database->connection, function, (int) n_parameters, parameters, NULL, NULL,
@@ -179,6 +179,13 @@ static bool was_rolled_back(const PGresult *result) {
 
         /* serialization_failure, deadlock_detected */
         return state && (strcmp(state, "40001") == 0 || strcmp(state, "40P01") == 0);
+}
+
+/* feature_not_supported: what was prepared returns something else since a migration. */
+static bool was_prepared_before(const PGresult *result) {
+        const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+
+        return state && strcmp(state, "0A000") == 0;
 }
 
 /* Tries a second time what cannot have been done, or may be done again. */
@@ -197,9 +204,10 @@ static int database_execute(const char *conninfo, const char *function, const ch
         if (!circuit_enter(&circuit, &entered))
                 return -ECONNREFUSED;
         r = database_try(database, conninfo, function, parameters, n_parameters, &result, &sent);
-        if (was_rolled_back(result) || (r == -ECONNRESET && (!sent || repeatable))) {
+        bool anew = was_prepared_before(result) || (r == -ECONNRESET && (!sent || repeatable));
+        if (anew || was_rolled_back(result)) {
                 PQclear(TAKE_PTR(result));
-                if (r < 0)
+                if (anew)
                         database_close(database);
                 r = database_try(database, conninfo, function, parameters, n_parameters, &result, &sent);
         }
@@ -268,7 +276,19 @@ int database_rows(const Context *context, const char *function, const char *cons
         return 0;
 }
 
-int database_version(const Context *context, int *ret_schema, bool *ret_procedures) {
+/* theirs: as "streamsight-admin migrate" has noted it, or "". */
+static int compare_procedures(const char *theirs) {
+        static const char same_version[] = STREAMSIGHT_VERSION " ";
+
+        if (strcmp(theirs, SCHEMA_PROCEDURES) == 0)
+                return 0;
+        /* Others of the same version are from before a change to it. */
+        return strncmp(theirs, same_version, strlen(same_version)) == 0
+                               ? -1
+                               : strverscmp(theirs, SCHEMA_PROCEDURES);
+}
+
+int database_compare_schema(const Context *context, int *ret) {
         _cleanup_(PQclearp) PGresult *result = NULL;
         bool unknown;
         int r;
@@ -276,9 +296,11 @@ int database_version(const Context *context, int *ret_schema, bool *ret_procedur
         r = database_execute(context->settings.database, "version", NULL, 0, true, &result, &unknown);
         if (r < 0)
                 return r;
-        bool there = PQresultStatus(result) == PGRES_TUPLES_OK;
-        *ret_schema = there ? atoi(PQgetvalue(result, 0, 0)) : 0;
-        *ret_procedures = there && strcmp(PQgetvalue(result, 0, 1), SCHEMA_PROCEDURES) == 0;
+        if (PQresultStatus(result) == PGRES_TUPLES_OK)
+                *ret = atoi(PQgetvalue(result, 0, 0)) - SCHEMA_NUMBER
+                                       ?: compare_procedures(PQgetvalue(result, 0, 1));
+        else
+                *ret = -1;
         return 0;
 }
 

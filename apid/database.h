@@ -26,9 +26,9 @@ int database_call_repeatable(Request *request, const char *function, const char 
 int database_rows(const Context *context, const char *function, const char *const *parameters,
                   size_t n_parameters, PGresult **ret) _must_check_;
 
-/* The newest migration that the database has, 0 if it has no schema at all; and whether its procedures are
- * those of this version. */
-int database_version(const Context *context, int *ret_schema, bool *ret_procedures) _must_check_;
+/* The database's tables and procedures beside those of this version: older (also none at all) < 0, the same
+ * 0, newer > 0. */
+int database_compare_schema(const Context *context, int *ret) _must_check_;
 
 /* api.maintain(), with this thread's connection. Failures are logged. */
 int database_maintain(const Context *context) _must_check_;

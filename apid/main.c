@@ -124,24 +124,18 @@ static void context_done(Context *context) {
 /* What the procedures of an old schema lack would only show at the first request that needs it. A database
  * that does not answer yet is waited for by the requests. */
 static int check_schema(const Context *context) {
-        bool procedures;
-        int schema;
+        int compared;
 
-        if (database_version(context, &schema, &procedures) < 0) {
+        if (database_compare_schema(context, &compared) < 0)
                 log_warning("The database does not answer: its schema will be seen by /ready alone");
-                return 0;
-        }
-        if (schema < SCHEMA_NUMBER)
+        else if (compared < 0)
                 return log_error_errno(
                                 EPROTO,
-                                "The database's schema is at %i and must be at %i: run streamsight-admin migrate",
-                                schema, SCHEMA_NUMBER);
-        if (schema > SCHEMA_NUMBER)
-                log_warning("The database's schema is at %i and this is for %i: install the newer version",
-                            schema, SCHEMA_NUMBER);
-        else if (!procedures)
-                log_warning("The database's procedures are of another version than this: run streamsight-admin migrate of "
-                            "the version that is to run");
+                                "The database's schema is older than this version's, which is at %i: run streamsight-admin migrate",
+                                SCHEMA_NUMBER);
+        else if (compared > 0)
+                log_warning("The database's schema is newer than this version's, which is at %i: install the newer version",
+                            SCHEMA_NUMBER);
         return 0;
 }
 

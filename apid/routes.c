@@ -44,7 +44,7 @@ int handle_health(Request *request) {
         _cleanup_(PQclearp) PGresult *result = NULL;
         int r;
 
-        r = database_call_repeatable(request, "health", NULL, 0, &result);
+        r = database_call_repeatable(request, "version", NULL, 0, &result);
         return r < 0 ? r : request_reply_text(request, MHD_HTTP_OK, "{\"status\":\"ok\"}");
 }
 

@@ -8,7 +8,6 @@
 #include "listen.h"
 #include "metrics.h"
 #include "redis.h"
-#include "schema-version.h"
 
 #define CONNECTIONS_MAX    16U
 #define CONNECTION_SECONDS 10U
@@ -39,14 +38,13 @@ static enum MHD_Result say(struct MHD_Connection *connection, unsigned status, c
 static const char *why_not_ready(const Context *context) {
         static const char *const ping[] = { "PING" };
         _cleanup_(redisReplyp) redisReply *reply = NULL;
-        bool procedures;
-        int schema;
+        int compared;
 
         if (metrics_get(METRIC_DRAINING))
                 return "draining\n";
-        if (database_version(context, &schema, &procedures) < 0)
+        if (database_compare_schema(context, &compared) < 0)
                 return "the database does not answer\n";
-        if (schema < SCHEMA_NUMBER)
+        if (compared < 0)
                 return "the database's schema is old: streamsight-admin migrate\n";
         if (context->n_session_keys > 0 &&
             redis_command(&context->redis, ELEMENTSOF(ping), ping, &reply) < 0)

@@ -19,7 +19,7 @@ if numbers != sorted(set(numbers)):
 digest = hashlib.sha256(b"".join(path.read_bytes() for path in procedures)).hexdigest()
 
 if kind == "version":
-    print(f"#pragma once\n\n#define SCHEMA_NUMBER {numbers[-1]}\n#define SCHEMA_PROCEDURES \"{digest}\"")
+    print(f'#pragma once\n\n#define SCHEMA_NUMBER {numbers[-1]}\n#define SCHEMA_PROCEDURES STREAMSIGHT_VERSION " {digest}"')
     sys.exit()
 
 print('#include "migrations.h"\n')

@@ -103,7 +103,7 @@ def test_migrate_makes_all_procedures_anew(stack, admin, tmp_path):
     assert sql(FUNCTIONS) != before
     assert admin("migrate", config=config)[0] == 0
     assert sql(FUNCTIONS) == before
-    assert sql("SELECT length(procedures) FROM api.version()") == "64"
+    assert re.fullmatch(r"[0-9.]+ [0-9a-f]{64}", sql("SELECT procedures FROM api.version()"))
 
 
 def test_each_function_is_defined_once(sql):

@@ -8,6 +8,7 @@ import time
 import uuid
 
 import pytest
+import requests
 
 from services.apid import _ADMIN_CONF
 from services.process import Process, free_port
@@ -91,13 +92,14 @@ def test_metrics(observed, device, viewer):
     assert device.token not in status("/metrics").text
 
 
-def test_it_starts_on_no_old_schema(stack, apid, tmp_path):
-    name = f"old_{uuid.uuid4().hex[:8]}"
+@pytest.fixture
+def schema(stack, apid, tmp_path):
+    """A database of its own, and an apid for it: (sql, config, start), where start() returns when it listens, with its URL."""
+    name = f"schema_{uuid.uuid4().hex[:8]}"
     stack.postgres.create_database(name)
     admin = tmp_path / "admin.conf"
     admin.write_text(_ADMIN_CONF.format(dsn=stack.postgres.owner_dsn(name), key=tmp_path))
     subprocess.run([apid.admin_program, "--config", admin, "migrate"], check=True, timeout=60, capture_output=True)
-    newest = stack.postgres.sql("SELECT max(number) FROM streamsight.migration", name)
     passfile = tmp_path / "passfile"
     passfile.touch(mode=0o600)
     known = apid.config_file.parent / "passfile"
@@ -105,20 +107,56 @@ def test_it_starts_on_no_old_schema(stack, apid, tmp_path):
     config, port = tmp_path / "apid.conf", free_port()
     config.write_text(apid.config_file.read_text().replace("dbname=streamsight", f"dbname={name}")
                       .replace(f"passfile={known}", f"passfile={passfile}").replace(f":{apid.port}", f":{port}", 1))
-    stack.postgres.sql(f"DELETE FROM streamsight.migration WHERE number = {newest}", name)
+    started = []
+
+    def start():
+        started.append(Process("apid", [apid.program, "--config", config], log=tmp_path / "apid.log"))
+        started[-1].wait_for_port(port)
+        return f"http://127.0.0.1:{port}"
+
+    yield lambda text: stack.postgres.sql(text, name), config, start
+    for process in started:
+        process.stop()
+
+
+NEWEST = "(SELECT max(number) FROM streamsight.migration)"
+
+
+@pytest.mark.parametrize("change", [
+    f"DELETE FROM streamsight.migration WHERE number = {NEWEST}", "COMMENT ON SCHEMA api IS '0.0.9 x'", "COMMENT ON SCHEMA api IS NULL",
+    "DO $$ BEGIN EXECUTE format('COMMENT ON SCHEMA api IS %L', (SELECT split_part(procedures, ' ', 1) FROM api.version()) || ' fff'); END $$",
+    "DROP FUNCTION api.version()"], ids=["migration", "version", "none", "digest", "ancient"])
+def test_it_starts_on_no_old_schema(schema, apid, change):
+    sql, config, _ = schema
+    sql(change)
     done = subprocess.run([apid.program, "--config", config], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1 and "streamsight-admin migrate" in done.stderr and f"must be at {newest}" in done.stderr
-    # A newer one is no reason to stand still between migrating and installing.
-    for change, said in (
-            (f"INSERT INTO streamsight.migration (number, name, sha256) VALUES ({newest}, 'x', 'x'), (9999, 'x', 'x')", "install the newer version"),
-            ("DELETE FROM streamsight.migration WHERE number = 9999; COMMENT ON SCHEMA api IS 'x'", "procedures are of another version")):
-        stack.postgres.sql(change, name)
-        process = Process("apid", [apid.program, "--config", config], log=tmp_path / "new.log")
-        try:
-            process.wait_for_port(port)
-            assert said in (tmp_path / "new.log").read_text()
-        finally:
-            process.stop()
+    assert done.returncode == 1 and "run streamsight-admin migrate" in done.stderr
+
+
+@pytest.mark.parametrize("change", [
+    "INSERT INTO streamsight.migration (number, name, sha256) VALUES (9999, 'x', 'x')", "COMMENT ON SCHEMA api IS '9.0 x'"])
+def test_a_newer_schema_is_no_reason_to_stand_still(schema, tmp_path, change):
+    """Between migrating and installing."""
+    sql, _, start = schema
+    sql(change)
+    start()
+    assert "install the newer version" in (tmp_path / "apid.log").read_text()
+
+
+def test_a_procedure_may_change_its_result(schema, tmp_path):
+    """While it is called: PostgreSQL refuses what was prepared before. Nor does one that is not there cost a connection."""
+    sql, _, start = schema
+    url, session = start() + "/v1/health", requests.Session()  # of one connection, and so one thread
+    status = lambda: session.get(url, timeout=10).status_code
+    backends = lambda: sql("SELECT array_agg(pid ORDER BY pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'streamsight_apid'")
+    assert status() == 200
+    sql("DROP FUNCTION api.version(); CREATE FUNCTION api.version() RETURNS text LANGUAGE sql AS $$ SELECT 'x' $$;"
+        "GRANT EXECUTE ON FUNCTION api.version() TO streamsight_apid")
+    assert status() == 200
+    known = backends()
+    sql("DROP FUNCTION api.version()")
+    assert status() == status() == 500
+    assert backends() == known
 
 
 def test_an_error_carries_the_gateways_id(observed, apid, new_device, other_company, sql, tmp_path):

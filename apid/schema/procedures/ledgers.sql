@@ -69,8 +69,8 @@ BEGIN
 END
 $$;
 
--- What the database is of: its newest migration, and the digest of these files ("streamsight-admin migrate" notes it as schema api's
--- comment). It fails if the schema is not there.
+-- What the database is of: its newest migration; and the version of these procedures with a digest of their files, which
+-- "streamsight-admin migrate" notes as schema api's comment.
 CREATE OR REPLACE FUNCTION api.version(OUT schema integer, OUT procedures text) LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
     SELECT max(number), obj_description('api'::regnamespace, 'pg_namespace') FROM migration
