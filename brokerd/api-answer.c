@@ -48,7 +48,8 @@ static void api_read_problem(ApiAnswerBuffer *buffer, const char *url) {
                          answer->status);
 }
 
-void api_answer_read(ApiAnswerBuffer *ret, HttpRequest *request, const HttpResult *result, const char *url) {
+void api_answer_read(ApiAnswerBuffer *ret, HttpRequest *request, const HttpResult *result, const char *url,
+                     bool conditional) {
         ApiAnswer *answer = &ret->answer;
         char text[sizeof(ret->text)];
 
@@ -74,7 +75,7 @@ void api_answer_read(ApiAnswerBuffer *ret, HttpRequest *request, const HttpResul
                 json_decref(answer->json);
                 answer->json = NULL;
         }
-        if ((result->status < 200 || result->status > 299) && result->status != 304) {
+        if ((result->status < 200 || result->status > 299) && !(conditional && result->status == 304)) {
                 api_read_problem(ret, url);
                 json_decref(answer->json);
                 answer->json = NULL;

@@ -112,7 +112,7 @@ static void api_on_answer(HttpRequest *request, const HttpResult *result, void *
                            call->userdata);
                 return;
         }
-        api_answer_read(&buffer, request, result, call->api->url);
+        api_answer_read(&buffer, request, result, call->api->url, call->etag != NULL);
         call->done(call, &buffer.answer, call->userdata);
         api_answer_done(&buffer);
 }
@@ -132,7 +132,7 @@ static void api_on_token(HttpRequest *request, const HttpResult *result, void *u
         LIST_HEAD(, ApiCall) ready = LIST_HEAD_INITIALIZER(ready);
         ApiCall *call;
 
-        api_answer_read(&buffer, request, result, api->url);
+        api_answer_read(&buffer, request, result, api->url, false);
         if (buffer.answer.error == 0 && token_take(&api->token, buffer.answer.json) < 0) {
                 buffer.answer.error = -EPROTO;
                 buffer.answer.transient = true;

@@ -15,7 +15,7 @@ typedef struct ApiCall ApiCall;
 
 /* What came of a call: valid within ApiDone. */
 typedef struct ApiAnswer {
-        int error;        /* 0: status is 2xx or 304. Else a negative errno */
+        int error;        /* 0: status is 2xx, or 304 for an etag. Else a negative errno */
         bool transient;   /* with an error: another try later may succeed */
         unsigned status;  /* 0: no answer came */
         const char *code; /* of a problem (RFC 9457), "" if none */

@@ -23,6 +23,8 @@ static inline uint64_t clock_realtime(void) {
 }
 
 #define CLOCK_RFC3339_SIZE 40U
+/* The last moment that RFC 3339 can say: its years have four digits. */
+#define CLOCK_REALTIME_MAX UINT64_C(253402300799999999)
 
 /* RFC 3339 in UTC with microseconds: "2024-05-01T12:00:00.000000Z". */
 void clock_format_rfc3339(uint64_t realtime, char ret[static CLOCK_RFC3339_SIZE]);

@@ -34,6 +34,15 @@ static void policy_sync_after(PolicySync *sync, uint64_t delay) {
                 (void) sd_event_exit(sync->broker->event, log_error_errno(r, "Cannot set a timer: %m"));
 }
 
+/* One that cannot be sent back would keep every later question from being asked: RFC 9110 §8.8.3 permits
+ * bytes beyond ASCII in it, which the client does not send. */
+static bool etag_is_usable(const char *etag) {
+        for (const char *p = etag; *p; p++)
+                if (*p < ' ' || *p > '~')
+                        return false;
+        return strlen(etag) < POLICY_ETAG_MAX;
+}
+
 static void policy_sync_take(PolicySync *sync, const ApiAnswer *answer) {
         Broker *broker = sync->broker;
         CapturePolicy policy;
@@ -49,8 +58,7 @@ static void policy_sync_take(PolicySync *sync, const ApiAnswer *answer) {
                 return;
         }
         status_resolved(broker, PROBLEM_POLICY);
-        snprintf(sync->etag, sizeof(sync->etag), "%s",
-                 strlen(answer->etag) < sizeof(sync->etag) ? answer->etag : "");
+        strcpy(sync->etag, etag_is_usable(answer->etag) ? answer->etag : "");
         if (!sync->known || policy.revision != sync->policy.revision)
                 log_info("Policy revision %llu of %s: recording %s, at most %u frames a second.",
                          (unsigned long long) policy.revision, policy.company,

@@ -299,7 +299,9 @@ void recordings_stopped(Recordings *recordings, sd_id128_t id) {
 
         if (!recording)
                 return;
-        recording->ended = clock_realtime();
+        /* That clock may have been set back. */
+        if (clock_realtime() > recording->ended)
+                recording->ended = clock_realtime();
         recording->end_reason = "stopped";
 }
 

@@ -318,7 +318,8 @@ int uploads_segment_ready(Uploads *uploads, const struct wire_broker_segment_rea
 
         memcpy(recording.bytes, ready->recording, sizeof(recording.bytes));
         if (ready->size == 0 || ready->size > CAPTURE_SEGMENT_BYTES_MAX || ready->sequence > 99999999 ||
-            ready->end_realtime < ready->start_realtime || ready->final > 1 || sd_id128_is_null(recording))
+            ready->start_realtime == 0 || ready->end_realtime < ready->start_realtime ||
+            ready->end_realtime > CLOCK_REALTIME_MAX || ready->final > 1 || sd_id128_is_null(recording))
                 return -EBADMSG;
         upload = uploads_find(uploads, recording, ready->sequence);
         if (upload)

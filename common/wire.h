@@ -332,7 +332,7 @@ struct wire_broker_segment_ready {
         uint8_t previous_sha256[32]; /* of the segment before in the same recording, zero for sequence 0 */
         uint8_t md5[16];             /* of the whole object: for the Content-MD5 header */
         uint64_t size;               /* bytes */
-        uint64_t start_realtime, end_realtime;
+        uint64_t start_realtime, end_realtime; /* not 0, not after the year 9999 */
         uint32_t n_frames;
         uint32_t final; /* 1: the recording ends with it; else 0 */
 };

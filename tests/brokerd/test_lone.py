@@ -301,6 +301,10 @@ def test_what_no_peer_may_say(lone):
     hostile(lone, "SEGMENT_READY was refused", hello, wire.pack(
         wire.SEGMENT_READY, recording=b"r" * 16, size=1 << 30, sha256=b"s" * 32, previous_sha256=b"p" * 32,
         md5=b"m" * 16, start_realtime=1, end_realtime=2))
+    for start, end in ((0, 2), (2, 1), (1, 253402300800000000)):  # when no file could be kept of it, or RFC 3339 not say it
+        hostile(lone, "SEGMENT_READY was refused", hello, wire.pack(
+            wire.SEGMENT_READY, recording=b"r" * 16, size=100, sha256=b"s" * 32, previous_sha256=b"p" * 32,
+            md5=b"m" * 16, start_realtime=start, end_realtime=end))
     hostile(lone, "STATS was refused", hello, wire.pack_stats(text="x" * 256))
     hostile(lone, "FAILED was refused", hello, wire.pack(wire.FAILED, recording=b"r" * 16, text=b"x" * 256))
     for name in (b"\xff", b"DP-\xc3", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\x1b[2J"):  # not for the bus, or not for a terminal

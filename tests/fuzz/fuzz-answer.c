@@ -55,7 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         result.text = body;
         result.body = body;
         result.body_size = strlen(body);
-        api_answer_read(&buffer, NULL, &result, "https://api.example.org");
+        api_answer_read(&buffer, NULL, &result, "https://api.example.org", data[0] & 0x40);
         if (buffer.answer.json && (!json_is_object(buffer.answer.json) || buffer.answer.error < 0))
                 abort();
         check_text(buffer.text);
