@@ -11,9 +11,11 @@
 
 static bool running = false;
 static struct timespec now;
+static uint32_t set_back;
 
 void wire_clock_begin(void) {
         now = (struct timespec){ .tv_sec = BEGINNING };
+        set_back = 0;
         running = true;
 }
 
@@ -24,13 +26,21 @@ void wire_clock_pass(uint64_t milliseconds) {
         now.tv_nsec = (long) (nsec % 1000000000);
 }
 
+void wire_clock_set_back(uint32_t seconds) {
+        set_back = seconds;
+}
+
 void wire_clock_end(void) {
         running = false;
 }
 
 int clock_gettime(clockid_t id, struct timespec *ret) {
-        if (!running || id == CLOCK_REALTIME)
-                return (int) syscall(SYS_clock_gettime, id, ret);
+        if (!running || id == CLOCK_REALTIME) {
+                int r = (int) syscall(SYS_clock_gettime, id, ret);
+
+                ret->tv_sec -= running ? set_back : 0;
+                return r;
+        }
         *ret = now;
         return 0;
 }

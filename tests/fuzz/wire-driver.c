@@ -19,10 +19,17 @@
 
 #define MEMORY_SIZE (1U << 18)
 #define WAIT_MAX    17U
+#define TIMES_MAX   9U
 /* Nothing that a peer says keeps a daemon busy for longer. */
 #define STEPS_MAX 20000
 /* More than a daemon has open at a time. */
 #define DESCRIPTORS_MAX 128
+
+#pragma weak wire_target_do
+#pragma weak wire_target_said
+#pragma weak wire_target_heard
+#pragma weak wire_target_connected
+#pragma weak wire_target_rests
 
 /* What a peer could send; its kind says with which it begins. */
 static int descriptors[8];
@@ -55,23 +62,38 @@ static void make_descriptors(void) {
         descriptors[7] = pipes[0];
 }
 
-static void run(sd_event *event) {
-        for (int i = 0; i < STEPS_MAX; i++)
-                if (sd_event_get_state(event) == SD_EVENT_FINISHED || sd_event_run(event, 0) <= 0)
-                        return;
-        fuzz_die("the loop does not come to rest");
+/* Were it not read, what the daemon says would fill its buffer. */
+void wire_driver_hear(void) {
+        static uint8_t bytes[PAYLOAD_MAX];
+        ssize_t n;
+
+        for (unsigned channel = 0; channel < WIRE_CHANNELS; channel++) {
+                while ((n = recv(wire_pairs_peer(channel), bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+                        if (wire_target_heard)
+                                wire_target_heard(channel, bytes, (size_t) n);
+                if (n == 0 && wire_target_heard)
+                        wire_target_heard(channel, NULL, 0);
+        }
 }
 
-static void say(int fd, const Datagram *datagram) {
-        static const uint8_t zeros[PAYLOAD_MAX];
-        const DatagramHeader *header = &datagram->header;
-        struct iovec iovecs[] = { { (void *) datagram->stored, header->stored },
-                                  { (void *) zeros, header->size - header->stored } };
+static void run(sd_event *event) {
+        int steps = 0;
+
+        while (sd_event_get_state(event) != SD_EVENT_FINISHED && sd_event_run(event, 0) > 0)
+                if (++steps == STEPS_MAX)
+                        fuzz_die("the loop does not come to rest");
+        wire_driver_hear();
+        if (wire_target_rests)
+                wire_target_rests();
+}
+
+static void say(unsigned channel, const DatagramHeader *header, uint8_t *bytes) {
+        struct iovec iovec = { bytes, header->size };
         union {
                 struct cmsghdr header;
                 uint8_t bytes[CMSG_SPACE(sizeof(int) * FDS_MAX)];
         } control = {};
-        struct msghdr msghdr = { .msg_iov = iovecs, .msg_iovlen = 2 };
+        struct msghdr msghdr = { .msg_iov = &iovec, .msg_iovlen = 1 };
         size_t n_fds = header->n_fds % FDS_MAX;
 
         if (n_fds > 0) {
@@ -82,21 +104,63 @@ static void say(int fd, const Datagram *datagram) {
                 msghdr.msg_control = &control;
                 msghdr.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
         }
-        (void) sendmsg(fd, &msghdr, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (wire_target_said)
+                wire_target_said(channel, bytes, header->size);
+        (void) sendmsg(wire_pairs_peer(channel), &msghdr, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* What the daemon says is not looked at, but would fill its buffer. */
-static void drain(int fd) {
-        static uint8_t bytes[PAYLOAD_MAX];
+/* The next of many: with another number. */
+static void count(const DatagramHeader *header, uint8_t *bytes) {
+        size_t at = header->flags & FLAG_COUNT_FAR ? 8 : 4;
+        uint32_t number;
 
-        while (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
-                ;
+        if (header->size < at + sizeof(number))
+                return;
+        memcpy(&number, bytes + at, sizeof(number));
+        number++;
+        memcpy(bytes + at, &number, sizeof(number));
 }
 
 static void greet(int fd) {
         const struct wire_hello hello = { WIRE_HELLO, WIRE_VERSION };
 
         (void) send(fd, &hello, sizeof(hello), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void connect_peer(unsigned channel, unsigned pid) {
+        wire_pairs_connect(channel, pid);
+        if (wire_target_connected)
+                wire_target_connected(channel);
+}
+
+/* One datagram, to a socket of the daemon's or to what else the target has. */
+static sd_event *play_one(sd_event *event, const Datagram *datagram) {
+        static uint8_t bytes[PAYLOAD_MAX];
+        const DatagramHeader *header = &datagram->header;
+        unsigned channel = header->channel % WIRE_CHANNELS;
+
+        memset(bytes, 0, header->size);
+        if (header->stored > 0)
+                memcpy(bytes, datagram->stored, header->stored);
+        if (wire_target_do && header->channel % (2 * WIRE_CHANNELS) >= WIRE_CHANNELS) {
+                event = wire_target_do(bytes, header->size);
+                run(event);
+        } else {
+                if (header->flags & FLAG_AGAIN) {
+                        connect_peer(channel, header->kind);
+                        greet(wire_pairs_peer(channel));
+                }
+                for (unsigned n = 1U << header->times % (TIMES_MAX + 1); n > 0; n--) {
+                        say(channel, header, bytes);
+                        run(event);
+                        count(header, bytes);
+                }
+        }
+        if (header->wait > 0) {
+                wire_clock_pass(UINT64_C(1) << header->wait % (WAIT_MAX + 1));
+                run(event);
+        }
+        return event;
 }
 
 static void play(sd_event *event, const Conversation *conversation) {
@@ -106,28 +170,12 @@ static void play(sd_event *event, const Conversation *conversation) {
         wire_clock_pass(1);
         run(event);
         for (unsigned channel = 0; channel < WIRE_CHANNELS; channel++) {
-                wire_pairs_connect(channel, 0);
+                connect_peer(channel, 0);
                 if (!ungreeted)
                         greet(wire_pairs_peer(channel));
         }
-        for (size_t i = 0; i < conversation->n; i++) {
-                const Datagram *datagram = &conversation->datagrams[i];
-                const DatagramHeader *header = &datagram->header;
-                unsigned channel = header->channel % WIRE_CHANNELS;
-
-                if (header->flags & FLAG_AGAIN) {
-                        wire_pairs_connect(channel, header->kind);
-                        greet(wire_pairs_peer(channel));
-                }
-                say(wire_pairs_peer(channel), datagram);
-                run(event);
-                if (header->wait > 0) {
-                        wire_clock_pass(UINT64_C(1) << header->wait % (WAIT_MAX + 1));
-                        run(event);
-                }
-                for (unsigned j = 0; j < WIRE_CHANNELS; j++)
-                        drain(wire_pairs_peer(j));
-        }
+        for (size_t i = 0; i < conversation->n; i++)
+                event = play_one(event, &conversation->datagrams[i]);
         /* A peer that dies is the last thing that happens. */
         wire_pairs_hang_up();
         run(event);

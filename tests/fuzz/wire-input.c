@@ -9,6 +9,8 @@
 #include "wire-driver.h"
 #include "wire.h"
 
+#pragma weak wire_target_mutate
+
 /* A datagram in the making: the bytes that are to be sent. */
 typedef struct Draft {
         DatagramHeader header;
@@ -143,7 +145,7 @@ static void change_field(Draft *draft) {
 static void break_rule(Draft *draft) {
         DatagramHeader *header = &draft->header;
 
-        switch (below(8)) {
+        switch (below(9)) {
         case 0:
                 header->size = (header->size + below(9) - 4) % (PAYLOAD_MAX + 1);
                 break;
@@ -162,6 +164,10 @@ static void break_rule(Draft *draft) {
                 break;
         case 6:
                 header->flags ^= FLAG_UNGREETED;
+                break;
+        case 7:
+                header->times = (uint8_t) (below(4) > 0 ? 0 : below(10));
+                header->flags ^= (uint8_t) (below(2) * FLAG_COUNT_FAR);
                 break;
         default:
                 header->flags ^= FLAG_AGAIN;
@@ -196,6 +202,16 @@ static void change_bytes(Draft *draft) {
                 (void) LLVMFuzzerMutate(draft->bytes + 4, size - 4, size - 4);
 }
 
+/* One thing in it, as the one who knows it changes it. */
+static void change(Draft *draft) {
+        DatagramHeader *header = &draft->header;
+
+        if (wire_target_mutate && header->channel >= WIRE_CHANNELS && below(4) > 0)
+                header->size = (uint32_t) wire_target_mutate(draft->bytes, header->size, PAYLOAD_MAX);
+        else
+                change_field(draft);
+}
+
 static void insert(Conversation *conversation, Datagram datagram) {
         size_t at = below((uint32_t) conversation->n + 1);
 
@@ -219,7 +235,7 @@ static void mutate(Conversation *conversation, Draft *draft) {
         if (what < 3 && room) { /* one more message, as it should be or not */
                 draft_message(draft, &wire_messages[below((uint32_t) wire_n_messages)]);
                 for (uint32_t n = below(3); n > 0; n--)
-                        change_field(draft);
+                        change(draft);
                 insert(conversation, draft_done(draft));
         } else if (what == 3 && room) /* one again */
                 insert(conversation, conversation->datagrams[at]);
@@ -228,7 +244,7 @@ static void mutate(Conversation *conversation, Draft *draft) {
         else {
                 draft_load(draft, &conversation->datagrams[at]);
                 if (what < 8)
-                        change_field(draft);
+                        change(draft);
                 else if (what == 8)
                         break_rule(draft);
                 else if (what == 9)

@@ -14,6 +14,7 @@
 
 #define FLAG_UNGREETED 1U /* of the first datagram: no HELLO before it */
 #define FLAG_AGAIN     2U /* over a new connection, if the daemon is the one who listens */
+#define FLAG_COUNT_FAR 4U /* of many: counted are the four bytes from the ninth, not from the fifth */
 
 /* Before each datagram in an input, followed by its first stored bytes; the rest are zeros. */
 typedef struct DatagramHeader {
@@ -22,7 +23,7 @@ typedef struct DatagramHeader {
         uint8_t kind;  /* which descriptors, wire-driver.c */
         uint8_t flags; /* FLAG_* */
         uint8_t wait;  /* 0: none; n: 2^n ms pass after it, at most 2^17 */
-        uint8_t reserved;
+        uint8_t times; /* n: 2^n of it, at most 2^9, each with the next number */
         uint16_t stored;
         uint32_t size;
 } DatagramHeader;

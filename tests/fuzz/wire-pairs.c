@@ -38,7 +38,8 @@ static int make_pair(Channel *channel) {
 }
 
 int wire_driver_listen(unsigned channel) {
-        int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
+        unsigned waiting = channels[channel].waiting >= 0;
+        int fd = eventfd(waiting, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
 
         if (fd < 0)
                 fuzz_die("eventfd");
