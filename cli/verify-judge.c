@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "value.h"
+
 typedef struct Item {
         char *name;
         bool moved; /* it is not what its name says, as said */
@@ -105,7 +107,10 @@ static int say_statement(Judge *judge, const char *name, int error) {
 }
 
 static bool is_uuid(const char *text, size_t length) {
-        return length == 36 && strspn(text, "0123456789abcdef-") >= 36 && text[8] == '-' && text[13] == '-';
+        char copy[37];
+
+        return length < sizeof(copy) && snprintf(copy, sizeof(copy), "%.*s", (int) length, text) == 36 &&
+               value_is_uuid(copy);
 }
 
 /* Whether what the path says of the segment, as far as it says anything, is what was signed. True if it is

@@ -4,29 +4,11 @@
 
 #include <string.h>
 
+#include "value.h"
+
 #define SEGMENT_TYPE   "streamsight-segment+jwt"
 #define RECORDING_TYPE "streamsight-recording+jwt"
 #define SIZE_MOST      INT64_C(16777216) /* of a segment, as the control plane has it */
-
-static bool is_of(const char *text, const char *characters) {
-        return text[strspn(text, characters)] == '\0';
-}
-
-static bool is_uuid(const char *text) {
-        return strlen(text) == 36 && is_of(text, "0123456789abcdef-") && text[8] == '-' && text[13] == '-' &&
-               text[18] == '-' && text[23] == '-';
-}
-
-static bool is_sha256(const char *text) {
-        return strlen(text) == 64 && is_of(text, "0123456789abcdef");
-}
-
-static bool is_time(const char *text) {
-        size_t length = strlen(text);
-
-        return length >= 20 && length <= 32 && is_of(text, "0123456789-:.TZ") && text[10] == 'T' &&
-               text[length - 1] == 'Z';
-}
 
 static bool is_reason(const char *text) {
         for (const char *p = text; *p; p++)
@@ -36,15 +18,17 @@ static bool is_reason(const char *text) {
 }
 
 static bool segment_ok(const SegmentStatement *s) {
-        return is_uuid(s->device) && is_uuid(s->recording) && s->sequence <= STATEMENT_SEQUENCE_MAX &&
-               is_sha256(s->sha256) &&
-               (s->sequence == 0 ? !s->previous_sha256[0] : is_sha256(s->previous_sha256)) && s->size >= 1 &&
-               s->size <= SIZE_MOST && is_time(s->started_at) && is_time(s->ended_at);
+        return value_is_uuid(s->device) && value_is_uuid(s->recording) &&
+               s->sequence <= STATEMENT_SEQUENCE_MAX && value_is_sha256(s->sha256) &&
+               (s->sequence == 0 ? !s->previous_sha256[0] : value_is_sha256(s->previous_sha256)) &&
+               s->size >= 1 && s->size <= SIZE_MOST && value_is_time(s->started_at) &&
+               value_is_time(s->ended_at);
 }
 
 static bool recording_ok(const RecordingStatement *s) {
-        return is_uuid(s->device) && is_uuid(s->recording) && s->segments <= STATEMENT_SEQUENCE_MAX + 1 &&
-               is_time(s->ended_at) && is_reason(s->reason);
+        return value_is_uuid(s->device) && value_is_uuid(s->recording) &&
+               s->segments <= STATEMENT_SEQUENCE_MAX + 1 && value_is_time(s->ended_at) &&
+               is_reason(s->reason);
 }
 
 static int sign(EVP_PKEY *key, const char *type, const json_t *claims, char **ret) {

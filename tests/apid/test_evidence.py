@@ -39,6 +39,24 @@ def test_a_statement_is_kept_and_travels_with_the_object(device, stack, http, sq
     assert claims["segments"] == 1 and claims["recording"] == recording and claims["device"] == device.id
 
 
+@pytest.mark.parametrize("id", ["-" * 36, "1111-1111-4111-8111-1111-1111-1111-1", "0000000--0000-4000-8000-000000000000",
+                                "AAAAAAAA-0000-4000-8000-000000000000", "", "x", 1, None])
+def test_an_id_is_a_uuid(device, stack, id):
+    """Whatever PostgreSQL takes for none would spoil the call for all that are entered together: one's own key and any word for a token are
+    enough to sign and send it."""
+    recording, api = device.open(), device.api
+    log = stack.apid.process.log
+    before = len(log.read_text())
+    body = device.signed_segment(recording, 0, b"data")
+    body["statement"] = device.statement("segment", device.segment_claims(recording, body) | {"device": id})
+    end = {"segments": 0, "ended_at": "2030-01-31T10:05:00.000000Z", "reason": "stopped"}
+    end["statement"] = device.statement("recording", end | {"device": id, "recording": recording})
+    for token in (device.token, "word"):
+        assert code_of(api("POST", f"/v1/recordings/{recording}/segments", body, token)) == INVALID
+        assert code_of(api("POST", f"/v1/recordings/{recording}/finish", end, token)) == INVALID
+    assert "22P02" not in log.read_text()[before:]
+
+
 @pytest.mark.parametrize("change", [
     {"recording": "00000000-0000-4000-8000-000000000000"}, {"device": "00000000-0000-4000-8000-000000000000"}, {"sequence": 1},
     {"sha256": "0" * 64}, {"previous_sha256": "0" * 64}, {"size": 5}, {"started_at": "2030-01-31T09:00:00.000000Z"},

@@ -138,6 +138,47 @@ static void test_what_is_not_signed(void **state _unused_) {
         EVP_PKEY_free(key);
 }
 
+static int verify_from(EVP_PKEY *key, const char *device, const char *recording, const char *started_at) {
+        json_t *jwk = NULL, *header, *claims;
+        EVP_PKEY *read_key = NULL;
+        SegmentStatement read;
+        char *text = NULL;
+
+        assert_int_equal(jwk_from_key(key, &jwk), 0);
+        header = json_pack("{s:o, s:s}", "jwk", jwk, "typ", "streamsight-segment+jwt");
+        claims = json_pack("{s:s, s:s, s:b, s:n, s:s, s:i, s:s, s:i, s:s}", "device", device, "ended_at",
+                           segment.ended_at, "final", 0, "previous_sha256", "recording", recording,
+                           "sequence", 0, "sha256", HASH_A, "size", 1, "started_at", started_at);
+        assert_int_equal(jws_sign(key, header, claims, &text), 0);
+        int r = segment_statement_verify(text, &read, &read_key);
+        EVP_PKEY_free(read_key);
+        free(text);
+        json_decref(header);
+        json_decref(claims);
+        return r;
+}
+
+/* Whoever signs with a key of their own may say anything. */
+static void test_what_is_not_read(void **state _unused_) {
+        static const char *const ids[] = {
+                "------------------------------------", "1111-1111-4111-8111-1111-1111-1111-1",
+                "0000000--0000-4000-8000-000000000000", "AAAAAAAA-0000-4000-8000-000000000000",
+                "00000000-0000-4000-8000-00000000000",  ""
+        };
+        static const char *const times[] = { "2030-01-31T10:00:00.000-00Z", "2030-02-31T10:00:00Z",
+                                             "          T        Z" };
+        EVP_PKEY *key = new_key();
+
+        assert_int_equal(verify_from(key, segment.device, segment.recording, segment.started_at), 0);
+        for (size_t i = 0; i < ELEMENTSOF(ids); i++) {
+                assert_int_equal(verify_from(key, ids[i], segment.recording, segment.started_at), -EBADMSG);
+                assert_int_equal(verify_from(key, segment.device, ids[i], segment.started_at), -EBADMSG);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(times); i++)
+                assert_int_equal(verify_from(key, segment.device, segment.recording, times[i]), -EBADMSG);
+        EVP_PKEY_free(key);
+}
+
 /* The key of RFC 7515 A.3, whose thumbprint was computed with
  * sha256sum over its three-member form of RFC 7638 §3. */
 static void test_thumbprint(void **state _unused_) {
@@ -161,6 +202,7 @@ int main(void) {
                 cmocka_unit_test(test_altered),
                 cmocka_unit_test(test_one_kind_is_not_the_other),
                 cmocka_unit_test(test_what_is_not_signed),
+                cmocka_unit_test(test_what_is_not_read),
                 cmocka_unit_test(test_thumbprint),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The values that requests carry, each checked in full before anything is done with it. What passes is also
- * safe to hand to PostgreSQL as the text of a parameter. */
+/* The values that requests and signed statements carry, each checked in full before anything is done with
+ * it. What passes is also safe to hand to PostgreSQL as the text of a parameter. */
 
 #include <stdbool.h>
 #include <stddef.h>
