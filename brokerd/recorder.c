@@ -14,6 +14,10 @@
 #include "seat.h"
 #include "uploadd.h"
 
+/* µs after which a recording is followed by another: what is open for weeks is as hard to find, to finish
+ * and to hand over as it is long. */
+#define RECORDING_MAX (24 * 3600 * UINT64_C(1000000))
+
 struct Recorder {
         Broker *broker;
         enum { WISH_NONE, WISH_START, WISH_STOP } wish; /* of a person */
@@ -21,9 +25,11 @@ struct Recorder {
         sd_id128_t id;
         uint64_t since;
         const char *reason;
-        CaptureDecision decision; /* as it was begun with */
-        uint64_t connection;      /* of uploadd, for which it was begun */
-        enum wire_hold hold;      /* as uploadd was told last, if active */
+        CaptureDecision decision;            /* as it was begun with */
+        char employee[CAPTURE_NAME_MAX + 1]; /* whose the workstation was then */
+        sd_event_source *too_long;
+        uint64_t connection; /* of uploadd, for which it was begun */
+        enum wire_hold hold; /* as uploadd was told last, if active */
 
         uint64_t pause_begin, pause_end; /* µs of CLOCK_BOOTTIME; 0: nobody pauses it */
         uint64_t pause_realtime;         /* what to add for CLOCK_REALTIME, as it was at the beginning */
@@ -34,6 +40,12 @@ static CaptureDecision recorder_decide(const Recorder *recorder) {
         const Broker *broker = recorder->broker;
 
         return policy_intersect(&broker->settings.limits, policy_sync_get(broker->policy));
+}
+
+static const char *recorder_employee(const Recorder *recorder) {
+        const CapturePolicy *policy = policy_sync_get(recorder->broker->policy);
+
+        return policy ? policy->employee : "";
 }
 
 static const char *hold_to_string(enum wire_hold hold) {
@@ -105,6 +117,7 @@ static void recorder_end(Recorder *recorder, const char *why) {
         capd_revoke(broker->capd);
         recordings_stopped(broker->recordings, recorder->id);
         recorder->active = false;
+        (void) sd_event_source_set_enabled(recorder->too_long, SD_EVENT_OFF);
         log_event_errno(LOG_NOTICE, 0, MESSAGE_RECORDING_STOPPED, "Recording %s stopped: %s.",
                         sd_id128_to_uuid_string(recorder->id, id), why);
         bus_emit_recording_stopped(broker->bus, id, why);
@@ -142,6 +155,9 @@ static void recorder_begin(Recorder *recorder, const CaptureDecision *decision) 
                 return;
         }
         recorder->active = true;
+        snprintf(recorder->employee, sizeof(recorder->employee), "%s", recorder_employee(recorder));
+        (void) sd_event_source_set_time(recorder->too_long, clock_boottime() + RECORDING_MAX);
+        (void) sd_event_source_set_enabled(recorder->too_long, SD_EVENT_ONESHOT);
         broker->status.n_recordings++;
         log_event_errno(LOG_NOTICE, 0, MESSAGE_RECORDING_STARTED,
                         "Recording %s started by %s: %u frames a second at most.",
@@ -195,6 +211,8 @@ void recorder_evaluate(Recorder *recorder) {
                                                                    : "the policy no longer asks for it");
         if (recorder->active && !recorder_same(&decision, &recorder->decision))
                 recorder_end(recorder, "the policy has changed");
+        if (recorder->active && strcmp(recorder->employee, recorder_employee(recorder)) != 0)
+                recorder_end(recorder, "the workstation is another employee's");
 
         recorder_note_problems(recorder, &decision, wanted);
         /* Whether the session is locked is to be known first. */
@@ -264,6 +282,14 @@ static int on_pause_over(sd_event_source *source _unused_, uint64_t usec _unused
         return 0;
 }
 
+static int on_too_long(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+        Recorder *recorder = userdata;
+
+        recorder_end(recorder, "it has gone on for a day, and another follows");
+        recorder_evaluate(recorder);
+        return 0;
+}
+
 void recorder_shutdown(Recorder *recorder) {
         if (recorder->active)
                 recorder_end(recorder, "streamsight-brokerd is stopping");
@@ -306,11 +332,12 @@ int recorder_new(Recorder **ret, Broker *broker) {
         if (!recorder)
                 return -ENOMEM;
         recorder->broker = broker;
-        r = sd_event_add_time(broker->event, &recorder->pause_over, CLOCK_BOOTTIME, UINT64_MAX, 10000,
-                              on_pause_over, recorder);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(recorder->pause_over, SD_EVENT_OFF);
-        if (r < 0) {
+        if ((r = sd_event_add_time(broker->event, &recorder->pause_over, CLOCK_BOOTTIME, UINT64_MAX, 10000,
+                                   on_pause_over, recorder)) < 0 ||
+            (r = sd_event_source_set_enabled(recorder->pause_over, SD_EVENT_OFF)) < 0 ||
+            (r = sd_event_add_time(broker->event, &recorder->too_long, CLOCK_BOOTTIME, UINT64_MAX, 0,
+                                   on_too_long, recorder)) < 0 ||
+            (r = sd_event_source_set_enabled(recorder->too_long, SD_EVENT_OFF)) < 0) {
                 recorder_free(recorder);
                 return r;
         }
@@ -322,6 +349,7 @@ Recorder *recorder_free(Recorder *recorder) {
         if (!recorder)
                 return NULL;
         sd_event_source_disable_unref(recorder->pause_over);
+        sd_event_source_disable_unref(recorder->too_long);
         free(recorder);
         return NULL;
 }

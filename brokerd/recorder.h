@@ -2,8 +2,9 @@
 #pragma once
 
 /* Whether to record now: policy ∩ limits, and what somebody asked for over D-Bus. A recording is begun and
- * ended here; capd gets its grants from the moment it begins to the moment it ends, and none while it is
- * paused or the session at the seat is locked. */
+ * ended here, and followed by another after a day or when the workstation becomes somebody else's; capd gets
+ * its grants from the moment it begins to the moment it ends, and none while it is paused or the session at
+ * the seat is locked. */
 
 #include "broker.h"
 

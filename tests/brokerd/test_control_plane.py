@@ -179,6 +179,37 @@ def test_the_watchdog_is_fed_while_grants_are_renewed(agent, code, build, renewe
     assert agent.cli("stop").returncode == 0 and agent.fed(5), "nothing is to be granted any more"
 
 
+def test_a_recording_is_of_one_employee(enrolled, stack):
+    """Whoever gets the workstation begins another."""
+    uploadd, capd, record = begin(enrolled)
+    device = f"{stack.gateway.url}/v1/devices/{enrolled.status()['DeviceId']}"
+    with names.session(stack.ca) as owner:
+        owner.headers["Authorization"] = "Bearer " + stack.apid.viewer_token(stack.company_id)
+        for name in ("Ada", "Grace", None):
+            made = name and owner.post(f"{stack.gateway.url}/v1/employees", json={"name": f"{name} {uuid.uuid4()}"}).json()
+            assert owner.put(f"{device}/employee", json={"employee_id": made and made["id"]}).ok
+            enrolled.cli("flush")  # asks for the policy at once
+            assert uploadd.expect(wire.STOP).recording == record.recording
+            record = uploadd.expect(wire.RECORD)
+    assert enrolled.log().count("stopped: the workstation is another employee's") == 3
+
+
+def test_a_recording_goes_on_for_a_day(agent, code, build):
+    program = build / "tests" / "brokerd" / "hurried-days-brokerd"
+    if not program.exists():
+        pytest.skip("not built: under the sanitizers there is no such program")
+    agent.run(program)
+    agent.enrol(code())
+    uploadd, capd, record = begin(agent)
+    begun = time.monotonic()
+    for _ in range(2):
+        assert uploadd.expect(wire.STOP, timeout=20).recording == record.recording
+        record = uploadd.expect(wire.RECORD)
+        assert 8 < time.monotonic() - begun < 12
+        begun = time.monotonic()
+    assert "it has gone on for a day" in agent.log() and agent.status()["State"] == "recording"
+
+
 def test_an_orderly_end_revokes(enrolled):
     uploadd, capd, record = begin(enrolled)
     capd.expect(wire.GRANT)
