@@ -177,8 +177,13 @@ bool rotate_token_answered(bool refused, void *userdata) {
 }
 
 void rotate_cancel(Broker *broker) {
-        if (broker->rotation)
+        if (broker->rotation) {
+                (void) sd_bus_reply_method_errorf(
+                                broker->rotation->message, ERROR_REFUSED,
+                                "The key was not changed, or it is not known whether it was: meanwhile the "
+                                "device has been forgotten, or streamsight-brokerd ends.");
                 rotation_free(broker->rotation);
+        }
         broker->rotation = NULL;
         broker->trying_next_key = false;
 }

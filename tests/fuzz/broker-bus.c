@@ -72,11 +72,26 @@ bool peer_bus_locked(void) {
 
 /* ------------------------------------------------------------------ callers */
 
-static int on_reply(sd_bus_message *reply _unused_, void *userdata _unused_, sd_bus_error *error _unused_) {
+static const struct {
+        const char *name, *signature;
+} methods[] = { { "Start", "" },    { "Stop", "" },      { "Pause", "u" },
+                { "Resume", "" },   { "Flush", "" },     { "Enroll", "s" },
+                { "Unenroll", "" }, { "RotateKey", "" }, { "GetDiagnostics", "" } };
+
+/* How many calls of each wait for their answer. */
+static unsigned waiting[ELEMENTSOF(methods)];
+
+static int on_reply(sd_bus_message *reply _unused_, void *userdata, sd_bus_error *error _unused_) {
+        --*(unsigned *) userdata;
         return 0;
 }
 
-static void call(const char *method, const char *signature, uint32_t number, const char *text) {
+unsigned peer_bus_waiting(uint32_t what) {
+        return waiting[what - BUS_START];
+}
+
+static void call(size_t i, uint32_t number, const char *text) {
+        const char *method = methods[i].name, *signature = methods[i].signature;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
 
         must(sd_bus_message_new_method_call(peer, &message, NULL, BUS_PATH, BUS_INTERFACE, method));
@@ -84,15 +99,11 @@ static void call(const char *method, const char *signature, uint32_t number, con
                 must(sd_bus_message_append(message, "u", number));
         if (signature[0] == 's' && sd_bus_message_append(message, "s", text) < 0)
                 return; /* what cannot be said on a bus */
-        must(sd_bus_call_async(peer, NULL, message, on_reply, NULL, UINT64_MAX));
+        must(sd_bus_call_async(peer, NULL, message, on_reply, &waiting[i], UINT64_MAX));
+        waiting[i]++;
 }
 
 void peer_bus_do(const BusDatagram *datagram, const char *text) {
-        static const struct {
-                const char *method, *signature;
-        } methods[] = { { "Start", "" },    { "Stop", "" },      { "Pause", "u" },
-                        { "Resume", "" },   { "Flush", "" },     { "Enroll", "s" },
-                        { "Unenroll", "" }, { "RotateKey", "" }, { "GetDiagnostics", "" } };
         uint32_t what = datagram->what;
 
         if (sd_bus_is_open(peer) <= 0)
@@ -104,8 +115,7 @@ void peer_bus_do(const BusDatagram *datagram, const char *text) {
                         promise_start();
                 else if (what == BUS_STOP)
                         promise_stop();
-                call(methods[what - BUS_START].method, methods[what - BUS_START].signature, datagram->number,
-                     text);
+                call(what - BUS_START, datagram->number, text);
         }
 }
 
@@ -116,6 +126,7 @@ void peer_bus_open(sd_event *event) {
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
                 fuzz_die("socketpair");
         its_end = fds[1];
+        memset(waiting, 0, sizeof(waiting));
         seat = 0;
         user[0] = '\0';
         must(sd_bus_new(&peer));

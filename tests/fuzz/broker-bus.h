@@ -37,5 +37,7 @@ void peer_bus_close(void);
 
 /* text is NUL-terminated. */
 void peer_bus_do(const BusDatagram *datagram, const char *text);
+/* How many calls of a method have not been answered. */
+unsigned peer_bus_waiting(uint32_t what);
 /* Whether logind says that the session at the seat is locked. */
 bool peer_bus_locked(void);

@@ -359,6 +359,19 @@ void wire_target_connected(unsigned channel) {
         promise_connected(channel);
 }
 
+/* Those three wait for the control plane, one at a time; all others are answered at once. */
+static void check_calls(void) {
+        for (uint32_t what = BUS_START; what <= BUS_DIAGNOSTICS; what++) {
+                bool under_way = (what == BUS_ENROL && broker.enrolment) ||
+                                 (what == BUS_UNENROL && broker.unenrolment) ||
+                                 (what == BUS_ROTATE && broker.rotation);
+
+                if (peer_bus_waiting(what) > under_way)
+                        promise_broken("a call on the bus that nobody answers");
+        }
+}
+
 void wire_target_rests(void) {
+        check_calls();
         promise_rests(&broker, peer_bus_locked());
 }
