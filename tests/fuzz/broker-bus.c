@@ -115,6 +115,8 @@ void peer_bus_do(const BusDatagram *datagram, const char *text) {
                         promise_start();
                 else if (what == BUS_STOP)
                         promise_stop();
+                else if (what == BUS_PAUSE)
+                        promise_pause();
                 call(what - BUS_START, datagram->number, text);
         }
 }

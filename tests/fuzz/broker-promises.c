@@ -46,6 +46,7 @@ static struct {
 
         bool recording, granted; /* what uploadd and capd believe */
         uint32_t hold;
+        uint64_t paused; /* when somebody asked for it last: µs of CLOCK_BOOTTIME */
         /* For the policy, or in vain for a token to ask for it with: µs of CLOCK_BOOTTIME, µs */
         uint64_t asked, retry_after;
 } model;
@@ -139,6 +140,10 @@ void promise_start(void) {
 
 void promise_stop(void) {
         model.stopped = model.enrolled;
+}
+
+void promise_pause(void) {
+        model.paused = now();
 }
 
 /* ------------------------------------------------------------------ the control plane */
@@ -438,6 +443,11 @@ void promise_heard(unsigned channel, const void *bytes, size_t size) {
 
 /* ------------------------------------------------------------------ at rest */
 
+/* µs, and what the timer may be late. */
+static uint64_t pause_max(void) {
+        return lower(model.limits.pause_seconds, model.policy.pause_seconds) * 1000000 + 20000;
+}
+
 /* A text that is not clean keeps a message from the bus, and may do things to a terminal. */
 static void check_properties(const Broker *broker) {
         for (size_t i = 0; i < BUS_PROPERTIES; i++)
@@ -452,6 +462,8 @@ void promise_rests(const Broker *broker, bool locked) {
                 promise_broken("a grant without a recording that goes on");
         if (model.granted && locked && !(model.limits.record_locked && model.policy.record_locked))
                 promise_broken("a grant while the session is locked");
+        if (model.recording && model.hold == WIRE_HOLD_PAUSED && now() > model.paused + pause_max())
+                promise_broken("a pause that is longer than is allowed");
         if (identity_enrolled(&broker->identity) &&
             now() > model.asked + model.retry_after + POLICY_PATIENCE)
                 promise_broken("the policy is asked for no more");

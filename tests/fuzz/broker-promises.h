@@ -31,9 +31,10 @@ void promise_said(unsigned channel, const void *bytes, size_t size);
 void promise_heard(unsigned channel, const void *bytes, size_t size);
 void promise_connected(unsigned channel);
 
-/* Somebody who may tells it to begin a recording, or to end it and begin none. */
+/* Somebody who may tells it to begin a recording, to end it and begin none, to take no pictures for now. */
 void promise_start(void);
 void promise_stop(void);
+void promise_pause(void);
 
 /* It has been started anew. */
 void promise_restarted(void);

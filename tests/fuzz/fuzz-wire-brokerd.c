@@ -43,6 +43,7 @@ enum {
         DO_RESCAN,         /* udev tells of cards, or of displays if number is 0 */
         DO_RESOLVE,        /* names have so many addresses, after text's first byte of ms */
         DO_SET_BACK,       /* the clock, by so many seconds, at most a day */
+        DO_HANG_UP,        /* the peer on that channel, until it connects again */
 };
 
 #define UPLOADD PROMISE_UPLOADD
@@ -127,6 +128,8 @@ const WireMessage wire_messages[] = {
         DO(BUS_UNENROL, 0, "", 0),
         GOOD(PLANE_LEAVE, "{}"),
         DO(BUS_ENROL, 0, "ABCD", 10),
+        DO(DO_HANG_UP, CAPD, "", 10),
+        DO(DO_HANG_UP, UPLOADD, "", 10),
         PROBLEM(PLANE_TOKEN, 401, "client_invalid"),
         PROBLEM(PLANE_POLICY, 304, ""),
         PROBLEM(PLANE_REGISTER, 409, "recording_conflict"),
@@ -330,6 +333,10 @@ sd_event *wire_target_do(const void *bytes, size_t size) {
                 break;
         case DO_SET_BACK:
                 wire_clock_set_back(datagram.number % 86400);
+                break;
+        case DO_HANG_UP:
+                wire_pairs_hang_up(datagram.number % WIRE_CHANNELS);
+                promise_heard(datagram.number % WIRE_CHANNELS, NULL, 0);
                 break;
         default:
                 if (datagram.what < _PLANE_MAX)

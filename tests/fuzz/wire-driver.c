@@ -179,7 +179,8 @@ static void play(sd_event *event, const Conversation *conversation) {
         for (size_t i = 0; i < conversation->n; i++)
                 event = play_one(event, &conversation->datagrams[i]);
         /* A peer that dies is the last thing that happens. */
-        wire_pairs_hang_up();
+        for (unsigned channel = 0; channel < WIRE_CHANNELS; channel++)
+                wire_pairs_hang_up(channel);
         run(event);
 }
 

@@ -63,9 +63,8 @@ int wire_pairs_peer(unsigned channel) {
         return channels[channel].peer;
 }
 
-void wire_pairs_hang_up(void) {
-        for (unsigned i = 0; i < WIRE_CHANNELS; i++)
-                channels[i].peer = safe_close(channels[i].peer);
+void wire_pairs_hang_up(unsigned channel) {
+        channels[channel].peer = safe_close(channels[channel].peer);
 }
 
 void wire_pairs_close(void) {

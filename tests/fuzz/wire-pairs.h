@@ -11,8 +11,8 @@ void wire_pairs_connect(unsigned channel, unsigned pid);
 /* The peer's end of the latest connection; -1: none. */
 int wire_pairs_peer(unsigned channel);
 
-/* Closes the peers' ends. */
-void wire_pairs_hang_up(void);
+/* Closes the peer's end. */
+void wire_pairs_hang_up(unsigned channel);
 
 /* Closes what no daemon has taken, and forgets who listens. */
 void wire_pairs_close(void);
