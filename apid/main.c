@@ -9,7 +9,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <systemd/sd-daemon.h>
 
 #include "circuit.h"
 #include "conninfo.h"
@@ -151,7 +150,7 @@ static void keep_maintained(const Context *context, const sigset_t *signals) {
                 if (progress_is_stuck(STUCK_MS))
                         log_error("A request has been handled for longer than anything can take");
                 else
-                        sd_notify(false, "WATCHDOG=1");
+                        notify("WATCHDOG=1");
                 /* EINTR: it was stopped and goes on (signal(7)). */
                 if (sigtimedwait(signals, NULL, &tick) >= 0 || (errno != EAGAIN && errno != EINTR))
                         return;
@@ -201,11 +200,11 @@ static int run(int argc, char *argv[]) {
                                 context.settings.listen);
         if (r < 0)
                 return log_error_errno(r, "Listening on %s failed: %m", context.settings.listen);
-        sd_notify(false, "READY=1");
+        notify("READY=1");
         log_info("Listening on %s", context.settings.listen);
 
         keep_maintained(&context, &signals);
-        sd_notify(false, "STOPPING=1");
+        notify("STOPPING=1");
         server = server_drain(server);
         return 0;
 }

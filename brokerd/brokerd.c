@@ -2,7 +2,6 @@
 
 #include <signal.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 
 #include "broker.h"
 #include "brokerd-sandbox.h"
@@ -54,7 +53,7 @@ static void broker_done(Broker *broker) {
 static int on_exit_loop(sd_event_source *source _unused_, void *userdata) {
         const Broker *broker = userdata;
 
-        (void) sd_notify(false, "STOPPING=1");
+        notify("STOPPING=1");
         if (broker->recorder)
                 recorder_shutdown(broker->recorder);
         return 0;
@@ -233,7 +232,7 @@ static int run(int argc, char *argv[]) {
         if (r < 0)
                 return r;
 
-        (void) sd_notify(false, "READY=1");
+        notify("READY=1");
         r = sd_event_loop(broker.event);
         return r < 0 ? log_error_errno(r, "Ending: %m") : 0;
 }

@@ -3,7 +3,6 @@
 
 #include <signal.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 #include <time.h>
 
 #include "capd-sandbox.h"
@@ -11,6 +10,7 @@
 #include "main.h"
 #include "names.h"
 #include "sandbox.h"
+#include "watchdog.h"
 #include "wire-socket.h"
 
 /* A process can hardly run into more; Linux itself allows 64 primary nodes. */
@@ -74,6 +74,11 @@ static int open_cards(Capd *capd) {
         return 0;
 }
 
+/* Each request is answered before the loop goes on: where capturing is stuck, so is the loop. */
+static const char *stuck(uint64_t patience _unused_, void *userdata _unused_) {
+        return NULL;
+}
+
 static int make_event_loop(Capd *capd) {
         sigset_t mask;
         int r;
@@ -88,9 +93,11 @@ static int make_event_loop(Capd *capd) {
                 r = sd_event_add_signal(capd->event, NULL, SIGTERM, NULL, NULL);
         if (r >= 0)
                 r = sd_event_add_signal(capd->event, NULL, SIGINT, NULL, NULL);
-        /* Each request is answered before the loop goes on: where capturing is stuck, so is the loop. */
         if (r >= 0)
-                r = sd_event_set_watchdog(capd->event, true);
+                r = watchdog_start(capd->event, stuck, capd);
+        /* Arming the first timer reads the boot id (sd_event_add_time(3) spreads wake-ups by it). */
+        if (r >= 0)
+                r = sd_event_run(capd->event, 0);
         if (r < 0)
                 return log_error_errno(r, "Cannot set up the event loop: %m");
         return 0;
@@ -148,9 +155,9 @@ static int run(int argc, char *argv[] _unused_) {
         r = capd_enumerate(&capd);
         if (r < 0)
                 return r;
-        (void) sd_notify(false, "READY=1");
+        notify("READY=1");
         r = sd_event_loop(capd.event);
-        (void) sd_notify(false, "STOPPING=1");
+        notify("STOPPING=1");
         return r;
 }
 

@@ -51,11 +51,11 @@ static int descriptor_kind(int directory, const char *name, char *kind, size_t s
         return 0;
 }
 
-static int take_one(const SandboxDescriptor *allowed, unsigned *counts, const char *kind) {
+static int take_one(const SandboxDescriptor *allowed, unsigned *counts, const char *kind, unsigned fd) {
         for (size_t i = 0; allowed[i].kind; i++) {
                 assert(i < KINDS_MAX);
                 if (fnmatch(allowed[i].kind, kind, 0) == 0)
-                        return ++counts[i] <= allowed[i].maximum ? 0 : -EPERM;
+                        return ++counts[i] <= allowed[i].maximum && fd >= allowed[i].least ? 0 : -EPERM;
         }
         return -EPERM;
 }
@@ -76,7 +76,7 @@ int sandbox_check_descriptors(const SandboxDescriptor *allowed, char *detail) {
                 int r = descriptor_kind(dirfd(directory), entry->d_name, kind, sizeof(kind));
                 if (r < 0)
                         return SANDBOX_FAIL(detail, r, "cannot look at descriptor %d", fd);
-                r = take_one(allowed, counts, kind);
+                r = take_one(allowed, counts, kind, (unsigned) fd);
                 if (r < 0)
                         return SANDBOX_FAIL(detail, r, "descriptor %d is open, which is none of its own: %s",
                                             fd, kind);

@@ -58,6 +58,7 @@ typedef struct SandboxDescriptor {
         const char *kind;
         unsigned maximum;
         const char *why;
+        unsigned least; /* none of them has a lower number */
 } SandboxDescriptor;
 
 typedef struct SandboxPolicy {

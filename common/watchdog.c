@@ -7,6 +7,7 @@
 
 #include "cleanup.h"
 #include "log.h"
+#include "notify.h"
 
 typedef struct Watchdog {
         uint64_t patience;
@@ -21,7 +22,7 @@ static int watchdog_on_time(sd_event_source *source, uint64_t usec _unused_, voi
         int r;
 
         if (!what)
-                (void) sd_notify(false, "WATCHDOG=1");
+                notify("WATCHDOG=1");
         else if (!watchdog->starving)
                 log_error("The watchdog is not fed any more: %s.", what);
         watchdog->starving = what != NULL;

@@ -5,7 +5,6 @@
 
 #include <signal.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 #include <time.h>
 
 #include "agent.h"
@@ -127,7 +126,7 @@ static int run(int argc, char *argv[]) {
         r = agent_new(&agent, event, on_changed, desktop);
         if (r < 0)
                 return log_error_errno(r, "Cannot connect to the system bus: %m");
-        (void) sd_notify(false, "READY=1");
+        notify("READY=1");
         r = sd_event_loop(event);
         if (r > 0) /* sd_bus_set_exit_on_disconnect(3) */
                 return log_error_errno(ENOTCONN, "A bus is gone, ending.");

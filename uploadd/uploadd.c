@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <systemd/sd-daemon.h>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -48,7 +47,7 @@ int uploadd_stop(Uploadd *uploadd) {
 
         if (uploadd->stopping)
                 return 0;
-        (void) sd_notify(false, "STOPPING=1\nSTATUS=Uploading what is finished.");
+        notify("STOPPING=1\nSTATUS=Uploading what is finished.");
         r = sd_event_add_time_relative(uploadd->event, &uploadd->stopping, CLOCK_BOOTTIME, STOP_TIMEOUT, 0,
                                        on_stop_timeout, uploadd);
         if (r < 0)
@@ -175,7 +174,7 @@ static int run(int argc, char *argv[]) {
         r = uploadd_sandbox_enter(&uploadd.settings);
         if (r < 0)
                 return r;
-        (void) sd_notify(false, "READY=1");
+        notify("READY=1");
         r = sd_event_loop(uploadd.event);
         if (r < 0)
                 return log_error_errno(r, "The event loop failed: %m");

@@ -25,14 +25,13 @@
                 "capd and uploadd open nothing and ask after no path; brokerd reads its state, "            \
                 "/etc and the resolver's.")                                                                 \
         PROMISE(11, ALL, "It changes no file system. brokerd replaces files of its state directory.")       \
-        PROMISE(12, ALL,                                                                                    \
-                "capd makes no socket but Unix datagrams; uploadd Unix and TCP, brokerd also UDP.")         \
+        PROMISE(12, ALL, "capd makes no socket; uploadd Unix and TCP, brokerd also UDP.")                   \
         PROMISE(13, ALL, "It makes no address its own and listens nowhere but where systemd let it.")       \
         PROMISE(14, ALL,                                                                                    \
                 "capd connects nowhere; uploadd by TCP to pinned ports alone, on Internet sockets of no "   \
                 "other kind; brokerd by TCP to the control plane's port and DNS's, and by UDP anywhere "    \
-                "(ports: Landlock ABI 4). Unix sockets: those at paths that their units leave them, "       \
-                "and abstract ones of their network namespace (but for Landlock ABI 6); capd has its own.") \
+                "(ports: Landlock ABI 4). Unix sockets, uploadd's of packets and datagrams: those at "      \
+                "paths that their units leave them, and abstract ones (but for Landlock ABI 6).")           \
         PROMISE(15, ALL, "It looks into no other process and takes none of its descriptors.")               \
         PROMISE(16, ALL, "It sends no signal to another process.")                                          \
         PROMISE(17, ALL, "It makes no memory executable.")                                                  \
@@ -46,6 +45,7 @@
         PROMISE(25, ALL, "It cannot change who it is or how it is confined.")                               \
         PROMISE(26, ALL, "It calls the kernel in its own architecture's ABI alone.")                        \
         PROMISE(27, ALL,                                                                                    \
-                "It changes nothing of the machine: clock, name, swap, power, other processes' "            \
-                "limits.")                                                                                  \
-        PROMISE(28, ALL, "A step of entering that fails, or only claims to have worked, ends the process.")
+                "It changes nothing of the machine: clock, name, swap, power, bad memory, other "           \
+                "processes' limits.")                                                                       \
+        PROMISE(28, ALL, "A step of entering that fails, or only claims to have worked, ends the process.") \
+        PROMISE(29, ALL, "It speaks to systemd and the journal in no other process's name.")

@@ -29,6 +29,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef MADV_SOFT_OFFLINE
+#define MADV_SOFT_OFFLINE 101 /* asm-generic/mman-common.h */
+#endif
+
 #define DRM_MAJOR 226U
 
 static int memory = -1;      /* a memfd, as capd passes one */
@@ -36,7 +40,8 @@ static const char *abstract; /* the name of a Unix socket that listens */
 static const char *listener; /* the path of one */
 static const char *victim;   /* a file that everybody may change, in a folder likewise */
 static int device;           /* the first graphics card that it has opened, else memory */
-static pid_t sibling;        /* another process of the machine */
+static struct ucred another; /* itself, but that it is another process of the machine */
+static int notice;           /* the socket to systemd or the journal, else stderr */
 
 void attack_prepare(void) {
         /* Opened by the copy itself: replaces stdin, which is no descriptor of the table's. Empty, for none
@@ -50,7 +55,15 @@ void attack_prepare(void) {
         abstract = getenv("STREAMSIGHT_ABSTRACT") ?: "";
         listener = getenv("STREAMSIGHT_SOCKET") ?: "/nonexistent";
         victim = getenv("STREAMSIGHT_VICTIM") ?: "/nonexistent";
-        sibling = getenv("STREAMSIGHT_SIBLING") ? atoi(getenv("STREAMSIGHT_SIBLING")) : getppid();
+        const char *sibling = getenv("STREAMSIGHT_SIBLING");
+        another = (struct ucred){ sibling ? atoi(sibling) : getppid(), getuid(), getgid() };
+        notice = STDERR_FILENO;
+        for (int fd = 255; fd > STDERR_FILENO && notice == STDERR_FILENO; fd--) {
+                int type = 0;
+                socklen_t length = sizeof(type);
+                if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_DGRAM)
+                        notice = fd;
+        }
         device = memory;
         for (int fd = STDERR_FILENO + 1; fd < 64 && device == memory; fd++) {
                 struct stat st;
@@ -72,7 +85,13 @@ void attack_prepare(void) {
 /* 2 */
 static long many_descriptors(void) {
         for (int i = 0; i < 5000; i++)
-                if (socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) < 0)
+                if (memfd_create("many", MFD_ALLOW_SEALING) < 0)
+                        return -errno;
+        return 0;
+}
+static long many_sockets(void) {
+        for (int i = 0; i < 5000; i++)
+                if (socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0) < 0)
                         return -errno;
         return 0;
 }
@@ -160,6 +179,8 @@ ATTACK(bluetooth, C(SYS_socket, AF_BLUETOOTH, SOCK_RAW, 0))
 ATTACK(inet, C(SYS_socket, AF_INET, SOCK_STREAM, 0))
 ATTACK(inet_six, C(SYS_socket, AF_INET6, SOCK_STREAM, 0))
 ATTACK(unix_stream, C(SYS_socket, AF_UNIX, SOCK_STREAM, 0))
+ATTACK(unix_datagram, C(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0))
+ATTACK(datagram_pair, C(SYS_socketpair, AF_UNIX, SOCK_DGRAM, 0, NULL))
 ATTACK(family_extended, C(SYS_socket, 0xffffffff00000000UL | AF_PACKET, SOCK_RAW, 0))
 ATTACK(udp, C(SYS_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0))
 ATTACK(udp_six, C(SYS_socket, AF_INET6, SOCK_DGRAM, IPPROTO_UDP))
@@ -187,13 +208,15 @@ static long dial_port(uint16_t port) {
 
         return dial(&address, sizeof(address), AF_INET, SOCK_STREAM);
 }
-static long dial_abstract(void) {
+static long dial_abstract(int type) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
 
         strncpy(address.sun_path + 1, abstract, sizeof(address.sun_path) - 2);
         return dial(&address, (socklen_t) (offsetof(struct sockaddr_un, sun_path) + 1 + strlen(abstract)),
-                    AF_UNIX, SOCK_STREAM);
+                    AF_UNIX, type);
 }
+ATTACK(dial_abstract_stream, dial_abstract(SOCK_STREAM))
+ATTACK(dial_abstract_packets, dial_abstract(SOCK_SEQPACKET))
 static long dial_path(void) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
 
@@ -237,15 +260,15 @@ ATTACK(send_at_once, OPTION(IPPROTO_TCP, TCP_NODELAY))
 ATTACK(connect_any, C(SYS_connect, memory, NULL, 0))
 
 /* 15, 16 */
-ATTACK(trace, C(SYS_ptrace, PTRACE_SEIZE, sibling, 0, 0))
+ATTACK(trace, C(SYS_ptrace, PTRACE_SEIZE, another.pid, 0, 0))
 ATTACK(be_traced, C(SYS_ptrace, PTRACE_TRACEME, 0, 0, 0))
-ATTACK(read_memory, C(SYS_process_vm_readv, sibling, NULL, 0, NULL, 0, 0))
-ATTACK(write_memory, C(SYS_process_vm_writev, sibling, NULL, 0, NULL, 0, 0))
+ATTACK(read_memory, C(SYS_process_vm_readv, another.pid, NULL, 0, NULL, 0, 0))
+ATTACK(write_memory, C(SYS_process_vm_writev, another.pid, NULL, 0, NULL, 0, 0))
 ATTACK(take_descriptor, C(SYS_pidfd_getfd, memory, 0, 0))
-ATTACK(open_process, C(SYS_pidfd_open, sibling, 0))
+ATTACK(open_process, C(SYS_pidfd_open, another.pid, 0))
 ATTACK(compare, C(SYS_kcmp, 1, 1, 0, 0, 0))
 ATTACK(advise_other, C(SYS_process_madvise, memory, NULL, 0, 0, 0))
-ATTACK(do_kill, C(SYS_kill, sibling, 0))
+ATTACK(do_kill, C(SYS_kill, another.pid, 0))
 ATTACK(kill_thread, C(SYS_tkill, 1, 0))
 ATTACK(kill_other, C(SYS_tgkill, 1, 1, 0))
 ATTACK(kill_descriptor, C(SYS_pidfd_send_signal, memory, 0, NULL, 0))
@@ -377,9 +400,37 @@ ATTACK(swap_on, C(SYS_swapon, "/dev/null", 0))
 ATTACK(do_reboot, C(SYS_reboot, 0, 0, 0, NULL))
 ATTACK(read_log, C(SYS_syslog, 3, NULL, 0))
 ATTACK(limit_other, C(SYS_prlimit64, 1, RLIMIT_NOFILE, NULL, NULL))
+#define ADVISE(advice)                                                                                      \
+        C(SYS_madvise, mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 4096,  \
+          advice)
+/* Both take a page of the machine's memory away for good, where CAP_SYS_ADMIN asks. Nothing is mapped there.
+ */
+ATTACK(poison_memory, C(SYS_madvise, NULL, 4096, MADV_HWPOISON))
+ATTACK(offline_memory, C(SYS_madvise, NULL, 4096, MADV_SOFT_OFFLINE))
+ATTACK(poison_extended, C(SYS_madvise, NULL, 4096, 0xffffffff00000000UL | MADV_HWPOISON))
+ATTACK(free_memory, ADVISE(MADV_DONTNEED))
 ATTACK(set_priority, C(SYS_setpriority, PRIO_PROCESS, 0, -20))
 ATTACK(set_scheduler, C(SYS_sched_setscheduler, 0, SCHED_FIFO, NULL))
 ATTACK(ports, C(SYS_iopl, 3))
+
+/* 29 */
+static long speak_as_another(int fd) {
+        struct iovec data = { (char[]){ "STATUS=attacked" }, 15 };
+        union {
+                struct cmsghdr header;
+                uint8_t bytes[CMSG_SPACE(sizeof(struct ucred))];
+        } control = { .header = { CMSG_LEN(sizeof(struct ucred)), SOL_SOCKET, SCM_CREDENTIALS } };
+        struct msghdr header = { NULL, 0, &data, 1, &control, sizeof(control), 0 };
+
+        memcpy(CMSG_DATA(&control.header), &another, sizeof(another));
+        return C(SYS_sendmsg, fd, &header, MSG_NOSIGNAL);
+}
+ATTACK(speak_to_systemd, speak_as_another(notice))
+ATTACK(speak_extended, C(SYS_sendmsg, 0xffffffff00000004UL | (unsigned) notice, NULL, 0))
+ATTACK(speak_on_stderr, speak_as_another(STDERR_FILENO))
+ATTACK(speak_further_down, C(SYS_fcntl, notice, F_DUPFD_CLOEXEC, 3))
+ATTACK(speak_stderr_further_up, C(SYS_fcntl, STDERR_FILENO, F_DUPFD_CLOEXEC, 3))
+ATTACK(speak_as_itself, C(SYS_sendto, notice, "STATUS=", 7, MSG_NOSIGNAL, NULL, 0))
 
 #define K(promise, function, processes)                                                                     \
         { promise, #function, .killed = (processes), .run = function }
@@ -387,7 +438,8 @@ ATTACK(ports, C(SYS_iopl, 3))
         { promise, #function, .killed = CAPD | UPLOADD, .field = BROKERD, .run = function }
 
 const Attack attacks[] = {
-        { 2, "many_descriptors", .refused = ALL, .run = many_descriptors },
+        { 2, "many_descriptors", .killed = BROKERD, .refused = CAPD | UPLOADD, .run = many_descriptors },
+        { 2, "many_sockets", .killed = CAPD, .refused = UPLOADD | BROKERD, .run = many_sockets },
         K(2, raise_limit, ALL),
         K(2, dup_two, ALL),
         K(2, dup_three, ALL),
@@ -448,7 +500,9 @@ const Attack attacks[] = {
         K(12, family_extended, ALL),
         K(12, inet, CAPD),
         K(12, inet_six, CAPD),
-        K(12, unix_stream, CAPD),
+        K(12, unix_stream, CAPD | UPLOADD),
+        K(12, unix_datagram, CAPD | UPLOADD),
+        K(12, datagram_pair, CAPD | UPLOADD),
         K(12, udp, CAPD | UPLOADD),
         K(12, udp_six, CAPD | UPLOADD),
         K(12, udp_extended, CAPD | UPLOADD),
@@ -479,7 +533,10 @@ const Attack attacks[] = {
         { 14, "send_at_once", .killed = CAPD, .done = UPLOADD | BROKERD, .run = send_at_once },
         K(14, connect_any, CAPD),
         { 14, "dial_path", .killed = CAPD, .done = UPLOADD | BROKERD, .run = dial_path },
-        { 14, "dial_abstract", .killed = CAPD, .scopes = UPLOADD | BROKERD, .run = dial_abstract },
+        { 14, "dial_abstract_stream", .killed = CAPD | UPLOADD, .scopes = BROKERD,
+          .run = dial_abstract_stream },
+        { 14, "dial_abstract_packets", .killed = CAPD, .scopes = UPLOADD | BROKERD,
+          .run = dial_abstract_packets },
 
         K(15, trace, ALL),
         K(15, be_traced, ALL),
@@ -584,5 +641,15 @@ const Attack attacks[] = {
         K(27, set_priority, ALL),
         K(27, set_scheduler, ALL),
         K(27, ports, ALL),
+        K(27, poison_memory, ALL),
+        K(27, poison_extended, ALL),
+        K(27, offline_memory, ALL),
+        { 27, "free_memory", .done = ALL, .run = free_memory },
+        { 29, "speak_to_systemd", .killed = CAPD, .refused = UPLOADD | BROKERD, .run = speak_to_systemd },
+        K(29, speak_extended, CAPD),
+        K(29, speak_on_stderr, CAPD),
+        K(29, speak_further_down, CAPD),
+        K(29, speak_stderr_further_up, CAPD),
+        { 29, "speak_as_itself", .done = ALL, .run = speak_as_itself },
         {},
 };

@@ -1,6 +1,7 @@
 """The daemons as systemd would start them, but for their confinement: as root with every capability there is, so that what
 they lack afterwards they have given up themselves. They reach their sandbox and need nobody at their sockets."""
 
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -71,17 +72,20 @@ class Place:
         (self.dir / "bus.conf").write_text(_BUS.format(path=self.dir / "bus"))
         self._bus = Process("dbus-daemon", ["dbus-daemon", "--nofork", f"--config-file={self.dir}/bus.conf"], log=self.dir / "bus.log")
         self._bus.wait_until(lambda: (self.dir / "bus").exists(), "listened")
-        # Somebody to connect to where only Landlock could forbid it.
-        self._abstract = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._abstract.bind("\0" + self.dir.name)
-        self._abstract.listen(64)
+        # Somebody to connect to where only Landlock could forbid it: a name has room for both
+        self._abstract = [socket.socket(socket.AF_UNIX, kind) for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET)]
+        for listening in self._abstract:
+            listening.bind("\0" + self.dir.name)
+            listening.listen(64)
+        self._systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._systemd.bind(str(self.dir / "notify"))
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         self._bus.stop()
-        for open_socket in (*self._sockets.values(), self._abstract):
+        for open_socket in (*self._sockets.values(), *self._abstract, self._systemd):
             open_socket.close()
         shutil.rmtree(self.dir)
 
@@ -94,9 +98,9 @@ class Place:
         return self.victim.exists() and self.victim.read_text() == "still here\n" and \
             [path.name for path in self.dir.glob("victim*")] == ["victim"]
 
-    def start(self, process, *, attacked=True, user=None, passable=True, extra_fds=(), **environment):
+    def start(self, process, *, attacked=True, user=None, passable=True, extra_fds=(), limit=None, **environment):
         """A running process; of root, it has every capability, and those that it could pass on, if passable, are some of them. Its
-        standard error goes to a file of its own: see log()."""
+        standard error goes to a file of its own: see log(). limit: how many descriptors it may have before it says so itself."""
         passed = {"capd": ("frame", "control"), "brokerd": ("broker",), "uploadd": ()}[process]
         program = self.build / "tests" / "sandbox" / f"attacked-{process}" if attacked else \
             self.build / process / f"streamsight-{process}"
@@ -117,6 +121,10 @@ class Place:
         # bash keeps what it is given: high numbers first, then from 3 on
         moves = "".join(f"exec {100 + i}<&{fd}; " for i, fd in enumerate(fds)) + "".join(f"exec {fd}<&-; " for fd in fds)
         moves += "".join(f"exec {3 + i}<&{100 + i} {100 + i}<&-; " for i in range(len(fds)))
+        moves += f"ulimit -Sn {limit}; " if limit else ""
+        with contextlib.suppress(BlockingIOError):
+            while self._systemd.recv(4096, socket.MSG_DONTWAIT):
+                pass  # nobody is to wait for room
         log = open(self.dir / f"{process}.log", "w+b")
         started = subprocess.Popen(
             ["setpriv", "--pdeathsig=KILL", "--", "unshare", "--mount", "/bin/bash", "-c", moves + _LAUNCH, "launch",
@@ -124,6 +132,7 @@ class Place:
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=fds,
             env={"PATH": os.environ["PATH"], "LISTEN_FDS": str(len(passed)), "LISTEN_FDNAMES": ":".join(passed),
                  "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.dir}/bus", "STATE_DIRECTORY": str(self.state),
+                 "NOTIFY_SOCKET": str(self.dir / "notify"),
                  "CREDENTIALS_DIRECTORY": str(self.dir / "credentials"),
                  "STREAMSIGHT_VICTIM": str(self.victim), "STREAMSIGHT_ABSTRACT": self.dir.name, **environment})
         started.log = lambda: pathlib.Path(log.name).read_text(errors="replace")

@@ -73,7 +73,7 @@ def attack(place, process, name, outcome):
 
 def test_they_are_numbered_and_complete(listed):
     promises, attacks = listed
-    assert sorted(promises) == PROMISES == list(range(1, 29))
+    assert sorted(promises) == PROMISES == list(range(1, 30))
     for number, bits in promises.items():
         tried = {process for promise, _, process, _ in attacks if promise == number}
         if number not in BY_OTHER_TESTS:
@@ -94,6 +94,12 @@ def test_promise_1_nothing_else_is_open(place, process):
     with open(place.dir / "passwd", "rb") as stray:
         status, log = place.run(process, attacked=False, extra_fds=[stray.fileno()])
     assert status == 1 and re.search(r"descriptor \d+ is open, which is none of its own: .*passwd", log), log
+
+
+def test_promise_29_a_socket_to_systemd_is_where_the_filter_looks(place):
+    """capd ends where it could not move that to."""
+    status, log = place.run("capd", attacked=False, limit=100)
+    assert status == 1 and re.search(r"descriptor \d+ is open, which is none of its own: socket:unix-datagram", log), log
 
 
 @pytest.mark.parametrize("process", PROCESSES)

@@ -20,15 +20,17 @@ PROCESSES = tuple(BITS)
 OTHERS = {"capd": ("brokerd", "uploadd"), "uploadd": (), "brokerd": ("uploadd",)}
 SOCKET = {"capd": "broker", "uploadd": "control", "brokerd": "frame"}  # each is not for it
 # Of the attacks of tests/sandbox/attack.c those that a machine makes more real. Where each has to enter its sandbox first, it costs a second.
-EACH = ("many_descriptors", "open_victim", "write_file", "exec", "trace", "do_mount", "bpf", "connect_ssh", "terminal_extended", "dial_path")
-TRIED = {"capd": (*EACH, "set_master", "set_master_extended", "set_mode_extended"), "uploadd": (*EACH, "udp", "map_given"), "brokerd": (*EACH, "map_given")}
+EACH = ("open_victim", "write_file", "exec", "trace", "do_mount", "bpf", "connect_ssh", "terminal_extended", "dial_path", "poison_memory", "speak_to_systemd")
+TRIED = {"capd": (*EACH, "many_descriptors", "set_master", "set_master_extended", "set_mode_extended", "speak_on_stderr"),
+         "uploadd": (*EACH, "many_sockets", "udp", "map_given"), "brokerd": (*EACH, "many_sockets", "map_given")}
 # What a domain stops with nothing else there, and what it does not: docs/selinux.md
 ALONE = ("raise_limit", "exec", "open_victim", "open_own_memory", "create", "write_file", "remove_file", "make_node", "change_mode", "change_root", "packet",
          "raw", "connect_ssh", "dial_path", "trace", "be_traced", "do_kill", "map_code", "make_code", "do_mount", "add_key", "bpf", "load_module", "load_kernel",
          "become_root", "do_reboot", "read_log", "set_priority")
 DOMAIN = {"capd": (*ALONE, "netlink", "inet", "udp", "set_master", "set_master_extended", "set_mode", "set_mode_extended", "commit", "lease"),
-          "uploadd": (*ALONE, "netlink", "udp"), "brokerd": ALONE}
-NOT_ALONE = ("many_descriptors", "be_dumpable", "do_fork", "open_at", "unshare_user", "uring", "change_filter", "change_personality")
+          "uploadd": (*ALONE, "netlink", "udp", "poison_memory", "speak_to_systemd"), "brokerd": (*ALONE, "poison_memory", "speak_to_systemd")}
+EVERYWHERE = ("many_sockets", "be_dumpable", "do_fork", "open_at", "unshare_user", "uring", "change_filter", "change_personality")
+NOT_ALONE = {"capd": (*EVERYWHERE, "poison_memory", "speak_to_systemd", "speak_on_stderr"), "uploadd": EVERYWHERE, "brokerd": EVERYWHERE}
 FOLDER = "/var/lib/attack"  # with what everybody may change
 
 # The installed unit, with room for a process for each attack
@@ -158,10 +160,10 @@ def test_from_inside_a_service(machine, listed, process):
             ended = attacked.confine(itself=True, selinux=selinux).run(TRIED[process])
             assert ended == {name: expected(name, selinux) for name in TRIED[process]}, f"SELinux enforcing: {selinux}"
             assert len(attacked.filter_hits()) > before
-        names = (*DOMAIN[process], *NOT_ALONE)
+        names = (*DOMAIN[process], *NOT_ALONE[process])
         assert attacked.confine(itself=False, selinux=False).run(names) == dict.fromkeys(names, "done"), "with nothing to stop it"
         alone = attacked.confine(itself=False, selinux=True).run(names)
-        assert alone == dict.fromkeys(DOMAIN[process], "refused") | dict.fromkeys(NOT_ALONE, "done"), "SELinux alone"
+        assert alone == dict.fromkeys(DOMAIN[process], "refused") | dict.fromkeys(NOT_ALONE[process], "done"), "SELinux alone"
 
 
 def test_frames_from_inside_uploadd(machine, listed):
