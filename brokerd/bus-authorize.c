@@ -7,7 +7,8 @@
 
 #include "log.h"
 
-#define WAITING_MAX       32U
+#define WAITING_MAX       64U
+#define WAITING_EACH      4U                  /* of one user: nobody is to take up the others' room */
 #define POLKIT_PATIENCE   UINT64_C(120000000) /* µs: somebody types a password */
 #define ALLOW_INTERACTION 1U                  /* polkit: CheckAuthorizationFlags */
 
@@ -17,6 +18,7 @@ typedef struct Waiting {
         sd_bus_message *message;
         sd_bus_slot *slot;
         const char *action;
+        uid_t uid;
         BusAction do_it;
         void *userdata;
 } Waiting;
@@ -55,16 +57,24 @@ BusAuthorizations *bus_authorizations_free(BusAuthorizations *authorizations) {
         return NULL;
 }
 
-static int caller_is_root(sd_bus_message *message) {
+static int caller_uid(sd_bus_message *message, uid_t *ret) {
         sd_bus_creds *creds = NULL;
-        uid_t uid = (uid_t) -1;
         int r;
 
         r = sd_bus_query_sender_creds(message, SD_BUS_CREDS_EUID, &creds);
         if (r >= 0)
-                r = sd_bus_creds_get_euid(creds, &uid);
+                r = sd_bus_creds_get_euid(creds, ret);
         sd_bus_creds_unref(creds);
-        return r < 0 ? r : uid == 0;
+        return r;
+}
+
+static bool has_room(const BusAuthorizations *authorizations, uid_t uid) {
+        const Waiting *waiting;
+        unsigned n = 0;
+
+        LIST_FOREACH(waiting, &authorizations->list, list)
+        n += waiting->uid == uid;
+        return n < WAITING_EACH && authorizations->count < WAITING_MAX;
 }
 
 /* 1: allowed; else error says why not. */
@@ -137,17 +147,18 @@ static int ask_polkit(Waiting *waiting) {
 
 int bus_authorize(BusAuthorizations *authorizations, sd_bus_message *message, const char *action,
                   BusAction do_it, void *userdata, sd_bus_error *error) {
+        uid_t uid = (uid_t) -1;
         Waiting *waiting;
         int r;
 
-        r = caller_is_root(message);
+        r = caller_uid(message, &uid);
         if (r < 0)
                 return r;
-        if (r > 0) {
+        if (uid == 0) {
                 r = do_it(message, userdata, error);
                 return r < 0 ? r : 1;
         }
-        if (authorizations->count >= WAITING_MAX)
+        if (!has_room(authorizations, uid))
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                         "Too many callers wait for authorization: try again later.");
         if (!(waiting = calloc(1, sizeof(*waiting))))
@@ -155,6 +166,7 @@ int bus_authorize(BusAuthorizations *authorizations, sd_bus_message *message, co
         *waiting = (Waiting){ .authorizations = authorizations,
                               .message = sd_bus_message_ref(message),
                               .action = action,
+                              .uid = uid,
                               .do_it = do_it,
                               .userdata = userdata };
         LIST_INSERT_HEAD(&authorizations->list, waiting, list);
