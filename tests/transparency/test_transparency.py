@@ -83,6 +83,21 @@ def test_the_bus_policy_denies_nobody_to_look():
     assert 'send_interface="org.freedesktop.DBus.Properties"' in text.split('<policy context="default">')[1]
 
 
+def test_nobody_else_can_speak_for_the_agent(build, shipped_bus):
+    """Neither before it has started nor while it runs can another user have its name."""
+    with agent.Agent(build) as made:
+        def take_the_name():
+            replace = 1 | 2 | 4  # allow replacement, replace, do not queue
+            return subprocess.run(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "busctl", f"--address={made.bus_address}", "call",
+                                   "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName", "su",
+                                   "org.streamsight.Agent1", str(replace)], capture_output=True, text=True, timeout=30)
+        before = take_the_name()
+        assert before.returncode != 0 and "Access denied" in before.stderr, before
+        made.run()
+        while_it_runs = take_the_name()
+        assert while_it_runs.returncode != 0 and "Access denied" in while_it_runs.stderr, while_it_runs
+
+
 def test_the_notifier_takes_no_setting():
     """It reads no file, argument or variable; every user's manager starts it, and a preset cannot leave that out."""
     for source in (ROOT / "notifier").glob("*.c"):
