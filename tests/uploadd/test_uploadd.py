@@ -358,7 +358,9 @@ def test_refused_without_a_connection(uploadd, capd, broker, fault_server):
     assert b"Hosts=" in fails(broker, segment, f"https://evil.test{path}").text
     assert fails(broker, segment, fault_server.url + path, address=None).error == -errno.EHOSTUNREACH
     for name, value in (("host", "evil.test"), ("Content-Length", "1"), ("transfer-encoding", "chunked"),
-                        ("x-a", "b\r\nx-c: d"), ("x a", "b")):
+                        ("content-type", "b\r\nx-c: d"), ("x a", "b"), ("x-amz-acl", "public-read"), ("x-amz-copy-source", "bucket/other"),
+                        ("x-amz-server-side-encryption-customer-algorithm", "AES256"), ("x-amz-grant-read", "uri=x"), ("x-amz-tagging", "a=b"),
+                        ("x-amz-meta-other", "b")):
         assert fails(broker, segment, fault_server.url + path, headers={name: value}).error == -errno.EINVAL
     assert not fault_server.requests and fault_server.handshakes_failed == 0
     assert "/secret" not in uploadd.log()
