@@ -1,4 +1,4 @@
-"""A process of another user listens on Unix datagram sockets wherever it may: from within capd's and uploadd's own units, none of
+"""A process of another user listens on Unix datagram sockets wherever it may: from within each daemon's own unit, none of
 them can be reached. Landlock does not forbid that, and frames could go that way."""
 
 import shlex
@@ -58,7 +58,7 @@ def send(machine, paths, user, inside=""):
     return {path: int(error) for path, error in (line.rsplit(" ", 1) for line in text.splitlines())}
 
 
-@pytest.mark.parametrize("name", ["capd", "uploadd"])
+@pytest.mark.parametrize("name", ["capd", "uploadd", "brokerd"])
 def test_nobody_else_can_be_reached(machine, paths, name):
     user = f"streamsight-{name}"
     outside = send(machine, paths, user)
@@ -68,7 +68,7 @@ def test_nobody_else_can_be_reached(machine, paths, name):
     assert len(inside) == len(paths) and 0 not in inside.values(), inside
 
 
-@pytest.mark.parametrize("name", ["capd", "uploadd"])
+@pytest.mark.parametrize("name", ["capd", "uploadd", "brokerd"])
 def test_it_still_reaches_what_it_needs(machine, name):
     needed = ["/run/systemd/notify", "/run/systemd/journal/socket"]
     assert set(send(machine, needed, f"streamsight-{name}", f"streamsight-{name}.service").values()) == {0}
