@@ -1,6 +1,7 @@
 """uploadd as a black box, between a capd, a brokerd and a bucket of the tests'."""
 
 import errno
+import hashlib
 import os
 import ssl
 import struct
@@ -154,6 +155,9 @@ def test_segments_are_a_chain(capd, broker, fault_server):
     assert broker.uploaded(last) is None
     broker.release(last)
     assert broker.connection.wait(wire.FINISHED).n_segments == 4
+    # Each says so in its head too.
+    bodies = [r.body for r in fault_server.requests]
+    assert all(hashlib.sha256(before).digest() in body[:256] for before, body in zip(bodies, bodies[1:]))
 
 
 def test_a_recording_ends_with_a_final_segment(capd, broker, fault_server, build, run_dir):
