@@ -9,6 +9,8 @@
 #include "request-signed.h"
 #include "request-words.h"
 
+#define HEAD_MAX 4096U /* libmicrohttpd says nothing if its memory for the connection is not enough */
+
 static void shape_of(const char *line, char *ret, size_t size) {
         const char *path = line + strcspn(line, " \n");
         FILE *out = fmemopen(ret, size, "w");
@@ -95,6 +97,7 @@ void question_make(const char *folder, char *text, size_t size, Question *ret) {
         shape_of(rest, ret->shape, sizeof(ret->shape));
         head = words_expand(rest, strlen(rest), NULL, NULL, &head_size);
         write_head(out, head, ret, &path);
+        ret->http &= head_size <= HEAD_MAX;
         if (token)
                 fprintf(out, "Authorization: Bearer %s\r\n", token);
 

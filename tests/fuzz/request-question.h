@@ -11,7 +11,7 @@ typedef struct Question {
         char shape[128];    /* method and path, without what is different each time: "PATCH //users/" */
         char *text;         /* for HTTP, framed as it must be; the caller's to free */
         size_t size;
-        bool http; /* whether it begins like it: else there may be no answer */
+        bool http; /* whether it looks like it, and can be held: else there may be no answer */
 } Question;
 
 /* Takes size bytes with a NUL behind them apart, in place. folder: where the keys are. */
