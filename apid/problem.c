@@ -9,7 +9,7 @@ const ProblemInfo problems[_PROBLEM_MAX] = {
                                 "The path is not one of the API's: see the API's documentation." },
         [PROBLEM_METHOD_NOT_ALLOWED] = { "method_not_allowed", 405, NULL, NULL, "Method not allowed",
                                          "Use one of the methods in the Allow header." },
-        [PROBLEM_BODY_TOO_LARGE] = { "body_too_large", 413, NULL, NULL, "The request's body is too large",
+        [PROBLEM_BODY_TOO_LARGE] = { "body_too_large", 413, "SS012", NULL, "The request's body is too large",
                                      "Send at most 64 KiB." },
         [PROBLEM_BODY_TYPE_UNSUPPORTED] = { "body_type_unsupported", 415, NULL, NULL,
                                             "Unsupported content type",

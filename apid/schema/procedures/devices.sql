@@ -183,12 +183,16 @@ BEGIN
 END
 $$;
 
--- POST /v1/devices/self/diagnostics. The last fifty are kept; one after the other, so that none is counted that is not there yet.
+-- POST /v1/devices/self/diagnostics. The last fifty are kept; one after the other, so that none is counted that is not there yet. What is
+-- said shortly may be long here, where 1e308 has all of its digits.
 CREATE OR REPLACE FUNCTION api.add_diagnostic(token text, said jsonb) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     caller device := enter_device(token);
 BEGIN
+    IF length(said::text) > 32768 THEN
+        PERFORM fail('SS012', 'body_too_large');
+    END IF;
     PERFORM FROM device d WHERE d.company_id = caller.company_id AND d.id = caller.id FOR UPDATE;
     INSERT INTO diagnostic (company_id, device_id, report) VALUES (caller.company_id, caller.id, said);
     DELETE FROM diagnostic g WHERE g.company_id = caller.company_id AND g.device_id = caller.id AND g.received_at < (
