@@ -114,8 +114,11 @@ static Count *count_find(const uint8_t recording[static 16]) {
         return count;
 }
 
-void promise_begin(const CaptureLimits *limits, sd_id128_t device) {
+void promise_limits(const CaptureLimits *limits) {
         model.limits = *limits;
+}
+
+void promise_begin(sd_id128_t device) {
         model.device = device;
         model.enrolled = true;
         model.asked = now();

@@ -16,8 +16,9 @@
 
 _Noreturn void promise_broken(const char *what);
 
-/* The local limits, and who this is. */
-void promise_begin(const CaptureLimits *limits, sd_id128_t device);
+void promise_begin(sd_id128_t device);
+/* The local limits are these now. */
+void promise_limits(const CaptureLimits *limits);
 void promise_end(void);
 
 /* brokerd asks the control plane; and is about to learn what came of it. json may be NULL. */

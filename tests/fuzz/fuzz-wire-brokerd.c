@@ -44,7 +44,13 @@ enum {
         DO_RESOLVE,        /* names have so many addresses, after text's first byte of ms */
         DO_SET_BACK,       /* the clock, by so many seconds, at most a day */
         DO_HANG_UP,        /* the peer on that channel, until it connects again */
+        DO_RELOAD,         /* agent.conf, with other limits: LIMIT_* */
 };
+
+#define LIMIT_LOCKED   1U
+#define LIMIT_MANUAL   2U
+#define LIMIT_SLOW     4U
+#define LIMIT_NO_PAUSE 8U
 
 #define UPLOADD PROMISE_UPLOADD
 #define CAPD    PROMISE_CAPD
@@ -128,6 +134,8 @@ const WireMessage wire_messages[] = {
         DO(BUS_UNENROL, 0, "", 0),
         GOOD(PLANE_LEAVE, "{}"),
         DO(BUS_ENROL, 0, "ABCD", 10),
+        DO(DO_RELOAD, LIMIT_LOCKED | LIMIT_MANUAL | LIMIT_SLOW | LIMIT_NO_PAUSE, "", 0),
+        DO(DO_RELOAD, 0, "", 0),
         DO(DO_HANG_UP, CAPD, "", 10),
         DO(DO_HANG_UP, UPLOADD, "", 10),
         PROBLEM(PLANE_TOKEN, 401, "client_invalid"),
@@ -227,19 +235,37 @@ static void use_identity(void) {
                 fuzz_die("the key");
 }
 
+static char *hosts[] = { (char[]){ PROMISE_BUCKET }, NULL };
+
+static CaptureLimits limits(uint32_t number) {
+        return (CaptureLimits){ .recording = number & LIMIT_MANUAL ? RECORDING_MANUAL : RECORDING_AUTOMATIC,
+                                .frames_per_second = number & LIMIT_SLOW ? 2 : 5,
+                                .jpeg_quality = 50,
+                                .bytes_per_minute = 2000000,
+                                .cpu_ms_per_second = 500,
+                                .pause_seconds = number & LIMIT_NO_PAUSE ? 0 : 600,
+                                .record_locked = number & LIMIT_LOCKED,
+                                .bucket_hosts = hosts };
+}
+
+/* As reload_method(). */
+static void reload(uint32_t number) {
+        broker.settings.limits = limits(number);
+        promise_limits(&broker.settings.limits);
+        recorder_evaluate(broker.recorder);
+        uploads_retry_now(broker.uploads);
+}
+
 /* As run() in brokerd.c. */
 static void open_brokerd(bool again) {
-        static const char *const hosts[] = { PROMISE_BUCKET, NULL };
-
         broker = (Broker){ .settings = {
                                            .config = "agent.conf",
                                            .state_directory = copy(""),
                                            .url = copy(PROMISE_URL),
                                            .control_socket = "1",
                                            .uploadd_user = "",
-                                           .bucket_hosts = (char **) hosts,
-                                           .limits = { RECORDING_AUTOMATIC, 5, 50, 2000000, 500, 600, true,
-                                                       (char **) hosts },
+                                           .bucket_hosts = hosts,
+                                           .limits = limits(0),
                            } };
         must(sd_event_new(&broker.event), "the loop");
         if (again)
@@ -300,7 +326,8 @@ sd_event *wire_target_open(void) {
         enrol_once();
         world_begin();
         open_brokerd(false);
-        promise_begin(&broker.settings.limits, broker.identity.device);
+        promise_begin(broker.identity.device);
+        promise_limits(&broker.settings.limits);
         return broker.event;
 }
 
@@ -324,6 +351,7 @@ sd_event *wire_target_do(const void *bytes, size_t size) {
                 close_brokerd();
                 open_brokerd(true);
                 promise_restarted();
+                promise_limits(&broker.settings.limits);
                 break;
         case DO_RESCAN:
                 capd_rescan(broker.capd, datagram.number > 0);
@@ -337,6 +365,9 @@ sd_event *wire_target_do(const void *bytes, size_t size) {
         case DO_HANG_UP:
                 wire_pairs_hang_up(datagram.number % WIRE_CHANNELS);
                 promise_heard(datagram.number % WIRE_CHANNELS, NULL, 0);
+                break;
+        case DO_RELOAD:
+                reload(datagram.number);
                 break;
         default:
                 if (datagram.what < _PLANE_MAX)
