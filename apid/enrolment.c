@@ -88,6 +88,7 @@ int handle_invitation(Request *request) {
                 token_bytea(request, nonce, sizeof(nonce)),
                 challenge,
                 token_bytea(request, key_id, sizeof(key_id)),
+                request_client_address(request),
         };
         r = database_call(request, "accept_invitation", parameters, ELEMENTSOF(parameters), &result);
         if (r >= 0)

@@ -126,9 +126,8 @@ int handle_login(Request *request) {
          * there is such an account. */
         if (iterations < usual && (r = password_waste(fields[PASSWORD].text, usual - iterations)) < 0)
                 return r;
-        const char *const parameters[] = {
-                fields[EMAIL].text, derived, challenge, NULL, NULL, NULL, request_client_address(request),
-        };
+        const char *const parameters[] = { fields[EMAIL].text, derived, challenge,
+                                           request_client_address(request) };
         r = database_call(request, "login_password", parameters, ELEMENTSOF(parameters), &result);
         if (r < 0)
                 return r;

@@ -71,18 +71,9 @@ int command_user_invite(Admin *admin) {
         const char *const parameters[] = { admin->argument, code, plain,
                                            admin->options[OPTION_TTL] ?: TTL_DEFAULT };
         r = admin_query(admin,
-                        "WITH changed AS (UPDATE streamsight.account SET state = 'invited' WHERE id = $1"
-                        "  RETURNING id, company_id, email, role),"
-                        " out AS (DELETE FROM streamsight.session s USING changed c"
-                        "  WHERE s.company_id = c.company_id AND s.account_id = c.id),"
-                        " before AS (DELETE FROM streamsight.invitation i USING changed c"
-                        "  WHERE i.company_id = c.company_id AND i.account_id = c.id),"
-                        " invited AS (INSERT INTO streamsight.invitation (token_sha256, company_id, account_id, expires_at)"
-                        "  SELECT sha256(convert_to($3, 'UTF8')), company_id, id, now() + $4::bigint * interval '1 second'"
-                        "  FROM changed),"
-                        " noted AS (INSERT INTO streamsight.audit (company_id, actor, action, subject_id)"
-                        "  SELECT company_id, 'administrator', 'user.invite', id FROM changed)"
-                        "SELECT $2::text AS invitation, id, company_id, email, role FROM changed",
+                        "SELECT $2::text AS invitation, a.id, a.company_id, a.email, a.role FROM streamsight.account a,"
+                        " streamsight.invite_as_administrator(a.company_id, a.id, $3, $4::bigint * interval '1 second')"
+                        " WHERE a.id = $1",
                         parameters, ELEMENTSOF(parameters), &result);
         if (r < 0)
                 return r;
@@ -99,13 +90,8 @@ int command_user_disable(Admin *admin) {
         if ((r = admin_check_uuid("ID", admin->argument)) < 0)
                 return r;
         r = admin_query(admin,
-                        "WITH changed AS (UPDATE streamsight.account SET state = 'disabled' WHERE id = $1"
-                        "  RETURNING id, company_id, email, role),"
-                        " out AS (DELETE FROM streamsight.session s USING changed c"
-                        "  WHERE s.company_id = c.company_id AND s.account_id = c.id),"
-                        " noted AS (INSERT INTO streamsight.audit (company_id, actor, action, subject_id)"
-                        "  SELECT company_id, 'administrator', 'user.disable', id FROM changed)"
-                        "SELECT id, company_id, email FROM changed",
+                        "SELECT a.id, a.company_id, a.email FROM streamsight.account a,"
+                        " streamsight.disable_as_administrator(a.company_id, a.id) WHERE a.id = $1",
                         parameters, ELEMENTSOF(parameters), &result);
         if (r < 0)
                 return r;

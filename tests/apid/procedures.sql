@@ -64,9 +64,9 @@ SELECT is(count_failure(sha256('x')), 0, 'after a day it begins anew');
 -- A login
 SELECT results_eq($$SELECT iterations, locked FROM api.login_parameters('A@Example.org')$$, $$VALUES (210000, 0)$$, 'what to hash with');
 SELECT is((SELECT length(salt) FROM api.login_parameters('nobody@example.org')), 64, 'for nobody as well');
-SELECT is((api.login_password('a@example.org', decode(repeat('03', 64), 'hex'), repeat('c', 43), NULL, NULL, NULL, NULL)).outcome,
+SELECT is((api.login_password('a@example.org', decode(repeat('03', 64), 'hex'), repeat('c', 43), NULL)).outcome,
           'refused', 'another password');
-SELECT is((api.login_password('a@example.org', decode(repeat('02', 64), 'hex'), repeat('c', 43), NULL, NULL, NULL, NULL)).outcome,
+SELECT is((api.login_password('a@example.org', decode(repeat('02', 64), 'hex'), repeat('c', 43), NULL)).outcome,
           'challenge', 'the password');
 SELECT throws_ok($$SELECT api.challenge_parameters(repeat('c', 43), 'enrol')$$, 'SS005', 'challenge_invalid', 'for logging in alone');
 SELECT is((api.login_totp(repeat('c', 43), '00000', decode(repeat('00', 20), 'hex'), repeat('t', 43), NULL)).outcome, 'refused', 'no code');
@@ -79,7 +79,7 @@ SELECT throws_ok($$SELECT api.login_totp(repeat('c', 43), '000000', '\x00', repe
                  'a challenge is used up by it');
 SELECT is((SELECT count(*) FROM login_failure WHERE email_sha256 = sha256('a@example.org')), 0::bigint, 'failures are forgotten');
 UPDATE account SET totp_masked = NULL, totp_nonce = NULL, state = 'invited' WHERE email = 'b@example.org';
-SELECT is((api.login_password('b@example.org', decode(repeat('02', 64), 'hex'), repeat('d', 43), NULL, NULL, NULL, NULL)).outcome,
+SELECT is((api.login_password('b@example.org', decode(repeat('02', 64), 'hex'), repeat('d', 43), NULL)).outcome,
           'refused', 'nobody without an authenticator');
 SELECT throws_ok($$UPDATE account SET state = 'active' WHERE email = 'b@example.org'$$, '23514', NULL, 'nor can there be such a user');
 

@@ -214,7 +214,7 @@ def test_no_administration_by_another_role(stack, apid, admin, tmp_path):
     "SELECT * FROM streamsight.recovery_code", "SELECT code_sha256 FROM streamsight.enrolment_code", "DELETE FROM streamsight.recording",
     "UPDATE streamsight.segment SET size = 1", "INSERT INTO streamsight.session DEFAULT VALUES", "UPDATE streamsight.audit SET action = 'x'",
     "DELETE FROM streamsight.audit", "UPDATE streamsight.audit_head SET id = 1", "UPDATE streamsight.account SET role = 'owner'",
-    "UPDATE streamsight.account SET password_sha256 = sha256('x')", "UPDATE streamsight.device SET public_key = '\\x00'",
+    "UPDATE streamsight.account SET password_sha256 = sha256('x')", "UPDATE streamsight.account SET state = 'active'", "UPDATE streamsight.device SET public_key = '\\x00'",
     "CREATE TABLE streamsight.t (a int)", "CREATE ROLE r", "SET ROLE streamsight_owner", "SELECT api.version()",
     "INSERT INTO streamsight.recovery_code DEFAULT VALUES", "ALTER TABLE streamsight.audit DISABLE TRIGGER ALL",
     "COPY (SELECT 1) TO PROGRAM 'true'", "TRUNCATE streamsight.session"])

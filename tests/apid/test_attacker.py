@@ -227,14 +227,14 @@ def test_the_stored_hash_is_no_password(attack, sql, victim):
     """What a copy of the table would tell is not what the procedure takes."""
     stored = sql(f"SELECT encode(password_sha256, 'hex') FROM streamsight.account WHERE id = '{victim.id}'")
     for derived in (stored * 2, stored + "00" * 32, "00" * 64):
-        answer = attack(f"SELECT outcome FROM api.login_password('{victim.email}', '\\x{derived}', '{TOKEN}', NULL, NULL, NULL, NULL)")
+        answer = attack(f"SELECT outcome FROM api.login_password('{victim.email}', '\\x{derived}', '{TOKEN}', NULL)")
         assert answer == "refused"
-    assert "too weak" in attack(f"SELECT api.login_password('{victim.email}', '\\x{stored}', '{TOKEN}', NULL, NULL, NULL, NULL)")
+    assert "too weak" in attack(f"SELECT api.login_password('{victim.email}', '\\x{stored}', '{TOKEN}', NULL)")
     sql("DELETE FROM streamsight.login_failure")
 
 
 def test_guessing_is_as_slow_as_for_anybody(attack, sql, victim):
-    guess = f"SELECT outcome, retry_after FROM api.login_password('{victim.email}', '\\x{'07' * 64}', '{TOKEN}', NULL, NULL, NULL, NULL)"
+    guess = f"SELECT outcome, retry_after FROM api.login_password('{victim.email}', '\\x{'07' * 64}', '{TOKEN}', NULL)"
     assert [attack(guess) for _ in range(5)] == ["refused|0"] * 4 + ["refused|5"]
     sql("UPDATE streamsight.login_failure SET locked_until = now() + interval '1 h'")  # not to depend on being fast
     assert attack(guess).startswith("locked|")
@@ -261,7 +261,7 @@ def test_with_the_password_but_without_the_authenticator(attack, sql, victim):
 def test_weak_tokens_open_no_session(attack, victim):
     challenge = victim.begin().json()["challenge"]
     assert "too weak" in attack(f"SELECT api.login_totp('{challenge}', '000000', '\\x00', 'short', NULL)")
-    assert "too weak" in attack(f"SELECT api.login_password('{victim.email}', '\\x{'00' * 64}', 'short', NULL, NULL, NULL, NULL)")
+    assert "too weak" in attack(f"SELECT api.login_password('{victim.email}', '\\x{'00' * 64}', 'short', NULL)")
 
 
 def test_every_procedure_of_people_wants_a_session(attack, sql, victim, device):

@@ -44,8 +44,9 @@ DECLARE
     held login_failure;
 BEGIN
     PERFORM set_config('streamsight.secret', encode(hash, 'hex'), true);
-    INSERT INTO login_failure (email_sha256) VALUES (hash) ON CONFLICT DO NOTHING;
-    SELECT f.* INTO STRICT held FROM login_failure f WHERE f.email_sha256 = hash FOR UPDATE;
+    -- In one statement: between two the row could be forgotten.
+    INSERT INTO login_failure AS f (email_sha256) VALUES (hash) ON CONFLICT (email_sha256) DO UPDATE SET failures = f.failures
+        RETURNING f.* INTO held;
     PERFORM set_config('streamsight.secret', '', true);
     RETURN held;
 END
@@ -81,12 +82,43 @@ CREATE OR REPLACE FUNCTION seconds_until(t timestamptz) RETURNS integer LANGUAGE
     SELECT greatest(0, ceil(extract(epoch FROM t - clock_timestamp())))::integer
 $$;
 
+-- An account as it is now, held until the end of this transaction: what it can be entered with is given, taken away and used by one after the
+-- other. Who holds failures as well holds them first; what is noted is noted last.
+CREATE OR REPLACE FUNCTION hold_account(company uuid, wanted uuid) RETURNS account LANGUAGE plpgsql AS $$
+DECLARE
+    held account;
+BEGIN
+    SELECT a.* INTO held FROM account a WHERE a.company_id = company AND a.id = wanted FOR NO KEY UPDATE;
+    RETURN held;
+END
+$$;
+
 -- Ends sessions; returns the hashes of their tokens, in hexadecimal, as a JSON array.
 CREATE OR REPLACE FUNCTION end_sessions(company uuid, account uuid, only_this bytea) RETURNS json LANGUAGE sql
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
     WITH ended AS (DELETE FROM session s WHERE s.company_id = company AND s.account_id = account
                    AND (only_this IS NULL OR s.token_sha256 = only_this) RETURNING s.token_sha256)
     SELECT coalesce(json_agg(encode(e.token_sha256, 'hex')), '[]') FROM ended e
+$$;
+
+-- All that is under way for an account: sessions, logins, invitations.
+CREATE OR REPLACE FUNCTION end_access(held account) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM session s WHERE s.company_id = held.company_id AND s.account_id = held.id;
+    DELETE FROM challenge c WHERE c.company_id = held.company_id AND c.account_id = held.id;
+    DELETE FROM invitation i WHERE i.company_id = held.company_id AND i.account_id = held.id;
+END
+$$;
+
+-- And all that it could be entered with, for good: from here on it is joined by an invitation, as if for the first time.
+CREATE OR REPLACE FUNCTION forget_credentials(held account) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE account a SET state = 'invited', password_salt = NULL, password_iterations = NULL, password_sha256 = NULL, totp_masked = NULL,
+            totp_nonce = NULL, totp_key_id = NULL, totp_last_step = NULL
+        WHERE a.company_id = held.company_id AND a.id = held.id;
+    DELETE FROM recovery_code r WHERE r.company_id = held.company_id AND r.account_id = held.id;
+    PERFORM end_access(held);
+END
 $$;
 
 -- Enters the company of a challenge that is still good.
@@ -107,6 +139,19 @@ BEGIN
 END
 $$;
 
+-- The same, with nobody else at its account until the end of this transaction.
+CREATE OR REPLACE FUNCTION hold_challenge(token text, wanted text) RETURNS challenge LANGUAGE plpgsql AS $$
+DECLARE
+    known  challenge := enter_challenge(token, wanted);
+    held   account := hold_account(known.company_id, known.account_id);
+BEGIN
+    IF held.state <> (CASE wanted WHEN 'login' THEN 'active' ELSE 'invited' END) THEN
+        PERFORM fail('SS005', 'challenge_invalid');
+    END IF;
+    RETURN enter_challenge(token, wanted);
+END
+$$;
+
 CREATE OR REPLACE FUNCTION enter_invitation(token text) RETURNS account LANGUAGE plpgsql AS $$
 DECLARE
     hash   bytea := token_hash(token);
@@ -117,12 +162,11 @@ BEGIN
     PERFORM set_config('streamsight.secret', encode(hash, 'hex'), true);
     SELECT i.* INTO known FROM invitation i WHERE i.token_sha256 = hash AND i.expires_at > now();
     PERFORM enter_nobody();
-    IF known.company_id IS NULL THEN
-        PERFORM fail('SS006', 'invitation_invalid');
-    END IF;
     PERFORM enter_company(known.company_id);
-    SELECT a.* INTO STRICT guest FROM account a WHERE a.company_id = known.company_id AND a.id = known.account_id FOR UPDATE;
-    IF guest.state <> 'invited' THEN
+    guest := hold_account(known.company_id, known.account_id);
+    -- Again, now that nobody else is at it: it may be used, or another have taken its place.
+    IF guest.state IS DISTINCT FROM 'invited'
+            OR NOT EXISTS (SELECT FROM invitation i WHERE i.token_sha256 = hash AND i.account_id = guest.id) THEN
         PERFORM fail('SS006', 'invitation_invalid');
     END IF;
     RETURN guest;
@@ -155,10 +199,10 @@ BEGIN
 END
 $$;
 
--- POST /v1/auth/login. derived: PBKDF2's 64 bytes. new_*: of the same password with today's parameters, if those of
--- login_parameters() were others. outcome: challenge, refused or locked; the first makes challenge_token good for five minutes.
-CREATE OR REPLACE FUNCTION api.login_password(address text, derived bytea, challenge_token text, new_salt bytea, new_iterations integer,
-                                              new_derived bytea, client_address text, OUT outcome text, OUT retry_after integer)
+-- POST /v1/auth/login. derived: PBKDF2's 64 bytes. outcome: challenge, refused or locked; the first makes challenge_token good for five
+-- minutes.
+CREATE OR REPLACE FUNCTION api.login_password(address text, derived bytea, challenge_token text, client_address text, OUT outcome text,
+                                              OUT retry_after integer)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
@@ -178,22 +222,17 @@ BEGIN
     END IF;
     PERFORM set_config('streamsight.secret', encode(hash, 'hex'), true);
     SELECT a.* INTO known FROM account a WHERE a.email_sha256 = hash;
-    PERFORM enter_nobody();
+    PERFORM enter_nobody(), enter_company(known.company_id);
+    known := hold_account(known.company_id, known.id);
     IF known.state IS DISTINCT FROM 'active' OR known.password_sha256 <> sha256(derived) THEN
         retry_after := count_failure(hash);
         outcome := 'refused';
         IF known.id IS NOT NULL THEN
-            PERFORM enter_company(known.company_id);
             PERFORM note(known.company_id, 'user', known.id, 'login.refused', known.id, client_address, '{"factor": "password"}');
         END IF;
         RETURN;
     END IF;
 
-    PERFORM enter_company(known.company_id);
-    IF new_derived IS NOT NULL AND new_iterations >= 210000 AND length(new_salt) = 32 THEN
-        UPDATE account a SET password_salt = new_salt, password_iterations = new_iterations, password_sha256 = sha256(new_derived)
-            WHERE a.company_id = known.company_id AND a.id = known.id;
-    END IF;
     DELETE FROM challenge c WHERE c.company_id = known.company_id AND c.account_id = known.id
         AND (c.expires_at < now() OR c.purpose = 'enrol');
     INSERT INTO challenge (token_sha256, company_id, account_id, purpose, expires_at)
@@ -204,7 +243,7 @@ END
 $$;
 
 -- After login_password() said "challenge": the same password with today's parameters. Only then, so that a wrong password costs as
--- much whether it would be hashed anew or not.
+-- much whether it would be hashed anew or not. It counts once the code was right, too: that it is the same password is apid's word.
 CREATE OR REPLACE FUNCTION api.renew_password(challenge_token text, new_salt bytea, new_iterations integer, new_derived bytea) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
@@ -214,8 +253,8 @@ BEGIN
     IF length(new_salt) <> 32 OR length(new_derived) <> 64 THEN
         RAISE EXCEPTION 'hash too weak' USING ERRCODE = 'SS901';
     END IF;
-    UPDATE account a SET password_salt = new_salt, password_iterations = new_iterations, password_sha256 = sha256(new_derived)
-        WHERE a.company_id = known.company_id AND a.id = known.account_id;
+    UPDATE challenge c SET password_salt = new_salt, password_iterations = new_iterations, password_sha256 = sha256(new_derived)
+        WHERE c.token_sha256 = known.token_sha256;
 END
 $$;
 
@@ -252,7 +291,7 @@ BEGIN
     SELECT a.* INTO STRICT caller FROM account a WHERE a.company_id = known.company_id AND a.id = known.account_id;
     held := hold_failures(caller.email_sha256);
     -- Again, now that nobody else is at it.
-    known := enter_challenge(challenge_token, 'login');
+    known := hold_challenge(challenge_token, 'login');
     SELECT a.* INTO STRICT caller FROM account a WHERE a.company_id = known.company_id AND a.id = known.account_id;
     IF held.locked_until > clock_timestamp() THEN
         outcome := 'locked';
@@ -260,9 +299,7 @@ BEGIN
         RETURN;
     END IF;
 
-    IF caller.state <> 'active' THEN
-        PERFORM fail('SS005', 'challenge_invalid');
-    ELSIF factor = 'totp' THEN
+    IF factor = 'totp' THEN
         step := totp_step(xor(caller.totp_masked, pad), code, caller.totp_last_step);
         UPDATE account a SET totp_last_step = step WHERE a.company_id = caller.company_id AND a.id = caller.id AND step IS NOT NULL;
     ELSE
@@ -278,6 +315,9 @@ BEGIN
         RETURN;
     END IF;
 
+    UPDATE account a SET password_salt = known.password_salt, password_iterations = known.password_iterations,
+            password_sha256 = known.password_sha256
+        WHERE a.company_id = caller.company_id AND a.id = caller.id AND known.password_sha256 IS NOT NULL;
     DELETE FROM challenge c WHERE c.token_sha256 = known.token_sha256;
     DELETE FROM session s WHERE s.company_id = caller.company_id AND s.account_id = caller.id AND s.expires_at < now() - interval '1 day';
     INSERT INTO session (token_sha256, company_id, account_id, expires_at)
@@ -285,6 +325,10 @@ BEGIN
         RETURNING extract(epoch FROM session.expires_at)::bigint INTO expires;
     PERFORM forget_failures(caller.email_sha256);
     PERFORM note(caller.company_id, 'user', caller.id, 'login', caller.id, client_address, json_build_object('factor', factor)::jsonb);
+    IF known.password_sha256 IS NOT NULL THEN
+        PERFORM note(caller.company_id, 'user', caller.id, 'password.renew', caller.id, client_address,
+                     jsonb_build_object('iterations', known.password_iterations));
+    END IF;
     outcome := 'session';
     retry_after := 0;
     account := account_json(caller);
@@ -310,11 +354,12 @@ $$;
 CREATE OR REPLACE FUNCTION api.logout(token text, everywhere boolean, client_address text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
-    caller account := enter_user(token, 'owner', 'admin', 'manager', 'auditor');
+    caller  account := enter_user(token, 'owner', 'admin', 'manager', 'auditor');
+    ended   json := end_sessions(caller.company_id, caller.id, CASE WHEN NOT everywhere THEN token_hash(token) END);
 BEGIN
     PERFORM note(caller.company_id, 'user', caller.id, CASE WHEN everywhere THEN 'logout.everywhere' ELSE 'logout' END, caller.id,
                  client_address);
-    RETURN end_sessions(caller.company_id, caller.id, CASE WHEN NOT everywhere THEN token_hash(token) END);
+    RETURN ended;
 END
 $$;
 
@@ -331,7 +376,7 @@ $$;
 -- POST /v1/auth/invitation. May be repeated until the authenticator is confirmed; the last password and secret count. key_id has a default
 -- for an apid from before there could be two master keys.
 CREATE OR REPLACE FUNCTION api.accept_invitation(token text, salt bytea, iterations integer, derived bytea, masked bytea, nonce bytea,
-                                                 challenge_token text, key_id bytea DEFAULT NULL)
+                                                 challenge_token text, key_id bytea DEFAULT NULL, client_address text DEFAULT NULL)
     RETURNS void LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
@@ -346,6 +391,7 @@ BEGIN
     DELETE FROM challenge c WHERE c.company_id = guest.company_id AND c.account_id = guest.id;
     INSERT INTO challenge (token_sha256, company_id, account_id, purpose, expires_at)
         VALUES (token_hash(challenge_token), guest.company_id, guest.id, 'enrol', now() + interval '30 minutes');
+    PERFORM note(guest.company_id, 'user', guest.id, 'user.accept', guest.id, client_address);
 END
 $$;
 
@@ -355,22 +401,18 @@ CREATE OR REPLACE FUNCTION api.confirm_totp(challenge_token text, code text, pad
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
-    known  challenge := enter_challenge(challenge_token, 'enrol');
+    known  challenge := hold_challenge(challenge_token, 'enrol');
     guest  account;
     step   bigint;
 BEGIN
-    SELECT a.* INTO STRICT guest FROM account a WHERE a.company_id = known.company_id AND a.id = known.account_id FOR UPDATE;
-    IF guest.state <> 'invited' THEN
-        PERFORM fail('SS005', 'challenge_invalid');
-    END IF;
+    SELECT a.* INTO STRICT guest FROM account a WHERE a.company_id = known.company_id AND a.id = known.account_id;
     step := totp_step(xor(guest.totp_masked, pad), code, NULL);
     IF step IS NULL THEN
         UPDATE challenge c SET attempts = c.attempts + 1 WHERE c.token_sha256 = known.token_sha256;
         RETURN false;
     END IF;
     UPDATE account a SET state = 'active', totp_last_step = step WHERE a.company_id = guest.company_id AND a.id = guest.id;
-    DELETE FROM challenge c WHERE c.company_id = guest.company_id AND c.account_id = guest.id;
-    DELETE FROM invitation i WHERE i.company_id = guest.company_id AND i.account_id = guest.id;
+    PERFORM end_access(guest);
     DELETE FROM recovery_code r WHERE r.company_id = guest.company_id AND r.account_id = guest.id;
     INSERT INTO recovery_code (company_id, account_id, code_sha256)
         SELECT guest.company_id, guest.id, token_hash(c) FROM unnest(string_to_array(codes, ' ')) AS c;
@@ -391,7 +433,7 @@ BEGIN
 END
 $$;
 
--- POST /v1/auth/password. Other sessions end. outcome: changed (with the ended), refused or locked.
+-- POST /v1/auth/password. Other sessions end, and what was begun with the old password. outcome: changed (with the ended), refused or locked.
 CREATE OR REPLACE FUNCTION api.change_password(token text, derived bytea, new_salt bytea, new_iterations integer, new_derived bytea,
                                                client_address text, OUT outcome text, OUT retry_after integer, OUT ended json)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -405,6 +447,9 @@ BEGIN
         retry_after := seconds_until(held.locked_until);
         RETURN;
     END IF;
+    -- Again, now that nobody else is at it: another password may have been chosen meanwhile, or the session have ended.
+    PERFORM hold_account(caller.company_id, caller.id);
+    caller := enter_user(token, 'owner', 'admin', 'manager', 'auditor');
     IF caller.password_sha256 <> sha256(derived) THEN
         PERFORM note(caller.company_id, 'user', caller.id, 'password.refused', caller.id, client_address);
         outcome := 'refused';
@@ -413,6 +458,7 @@ BEGIN
     END IF;
     UPDATE account a SET password_salt = new_salt, password_iterations = new_iterations, password_sha256 = sha256(new_derived)
         WHERE a.company_id = caller.company_id AND a.id = caller.id;
+    DELETE FROM challenge c WHERE c.company_id = caller.company_id AND c.account_id = caller.id;
     WITH gone AS (DELETE FROM session s WHERE s.company_id = caller.company_id AND s.account_id = caller.id
                   AND s.token_sha256 <> token_hash(token) RETURNING s.token_sha256)
     SELECT coalesce(json_agg(encode(g.token_sha256, 'hex')), '[]') INTO ended FROM gone g;
@@ -452,6 +498,7 @@ BEGIN
         RETURN;
     END IF;
     -- Again, now that nobody else is at it: the code may have been used meanwhile.
+    PERFORM hold_account(caller.company_id, caller.id);
     caller := enter_user(token, 'owner', 'admin', 'manager', 'auditor');
     step := totp_step(xor(caller.totp_masked, pad), code, caller.totp_last_step);
     IF caller.password_sha256 <> sha256(derived) OR step IS NULL THEN

@@ -40,6 +40,15 @@ BEGIN
 END
 $$;
 
+-- The same, held until the end of this transaction: what is judged of them stays so.
+CREATE OR REPLACE FUNCTION hold_user(caller account, wanted uuid) RETURNS account LANGUAGE plpgsql AS $$
+DECLARE
+    found account := find_user(caller, wanted);
+BEGIN
+    RETURN hold_account(found.company_id, found.id);
+END
+$$;
+
 -- An admin has nothing to say about owners and admins, and makes none.
 CREATE OR REPLACE FUNCTION require_above(caller account, role text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -60,14 +69,49 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION invite(guest account, invitation text) RETURNS timestamptz LANGUAGE plpgsql AS $$
+-- Whoever is invited begins anew: what there was before ends now.
+CREATE OR REPLACE FUNCTION invite(held account, invitation text, lifetime interval) RETURNS timestamptz LANGUAGE plpgsql AS $$
 DECLARE
-    until timestamptz := now() + interval '3 days';
+    until timestamptz := now() + lifetime;
 BEGIN
-    DELETE FROM invitation i WHERE i.company_id = guest.company_id AND i.account_id = guest.id;
+    PERFORM forget_credentials(held);
     INSERT INTO invitation (token_sha256, company_id, account_id, expires_at)
-        VALUES (token_hash(invitation), guest.company_id, guest.id, until);
+        VALUES (token_hash(invitation), held.company_id, held.id, until);
     RETURN until;
+END
+$$;
+
+-- Whoever has joined can be let in again as they were; whoever has not is invited anew.
+CREATE OR REPLACE FUNCTION disable(held account) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF held.state = 'invited' THEN
+        PERFORM forget_credentials(held);
+    END IF;
+    PERFORM end_access(held);
+    UPDATE account a SET state = 'disabled' WHERE a.company_id = held.company_id AND a.id = held.id;
+END
+$$;
+
+-- For "streamsight-admin user invite" and "user disable", which see every company.
+CREATE OR REPLACE FUNCTION invite_as_administrator(company uuid, wanted uuid, invitation text, lifetime interval) RETURNS timestamptz
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, streamsight, pg_temp AS $$
+DECLARE
+    until timestamptz;
+BEGIN
+    PERFORM enter_nobody(), enter_company(company);
+    until := invite(hold_account(company, wanted), invitation, lifetime);
+    PERFORM note(company, 'administrator', NULL, 'user.invite', wanted, NULL);
+    RETURN until;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION disable_as_administrator(company uuid, wanted uuid) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, streamsight, pg_temp AS $$
+BEGIN
+    PERFORM enter_nobody(), enter_company(company);
+    PERFORM disable(hold_account(company, wanted));
+    PERFORM note(company, 'administrator', NULL, 'user.disable', wanted, NULL);
 END
 $$;
 
@@ -120,7 +164,7 @@ BEGIN
     EXCEPTION WHEN unique_violation THEN
         PERFORM fail('SS051', 'user_exists');
     END;
-    answer := json_build_object('user', account_json(made), 'expires_at', rfc3339(invite(made, invitation)));
+    answer := json_build_object('user', account_json(made), 'expires_at', rfc3339(invite(made, invitation, interval '3 days')));
     PERFORM note(caller.company_id, 'user', caller.id, 'user.create', made.id, client_address,
                  jsonb_build_object('role', new_role));
     RETURN remember(caller, key, request, answer);
@@ -133,22 +177,21 @@ CREATE OR REPLACE FUNCTION api.change_user(token text, wanted uuid, new_name tex
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     caller  account := enter_user(token, 'owner', 'admin');
-    found   account := find_user(caller, wanted);
+    found   account := hold_user(caller, wanted);
 BEGIN
     PERFORM require_above(caller, found.role), require_above(caller, coalesce(new_role, found.role));
     IF found.role = 'owner' AND found.state = 'active' AND (coalesce(new_role, 'owner') <> 'owner' OR new_state = 'disabled') THEN
         PERFORM require_another_owner(caller, found.id);
     END IF;
-    -- Whoever was disabled before an authenticator was chosen needs an invitation.
-    IF new_state = 'active' AND found.state = 'invited' OR new_state = 'active' AND found.totp_masked IS NULL THEN
+    -- Whoever was disabled before they had joined needs an invitation.
+    IF new_state = 'active' AND (found.state = 'invited' OR found.totp_masked IS NULL) THEN
         PERFORM fail('SS053', 'user_invited');
+    END IF;
+    IF new_state = 'disabled' THEN
+        PERFORM disable(found);
     END IF;
     UPDATE account a SET name = coalesce(new_name, a.name), role = coalesce(new_role, a.role), state = coalesce(new_state, a.state)
         WHERE a.company_id = caller.company_id AND a.id = found.id RETURNING a.* INTO found;
-    IF new_state = 'disabled' THEN
-        PERFORM end_sessions(caller.company_id, found.id, NULL);
-        DELETE FROM invitation i WHERE i.company_id = caller.company_id AND i.account_id = found.id;
-    END IF;
     PERFORM note(caller.company_id, 'user', caller.id, 'user.change', found.id, client_address,
                  jsonb_strip_nulls(jsonb_build_object('name', new_name, 'role', new_role, 'state', new_state)));
     RETURN account_json(found);
@@ -161,8 +204,9 @@ CREATE OR REPLACE FUNCTION api.invite_user(token text, wanted uuid, invitation t
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     caller  account := enter_user(token, 'owner', 'admin');
-    found   account := find_user(caller, wanted);
+    found   account := hold_user(caller, wanted);
     answer  json := repeated(caller, key, request);
+    until   timestamptz;
 BEGIN
     IF answer IS NOT NULL THEN
         RETURN answer;
@@ -173,9 +217,8 @@ BEGIN
     ELSIF found.role = 'owner' AND found.state = 'active' THEN
         PERFORM require_another_owner(caller, found.id);
     END IF;
-    UPDATE account a SET state = 'invited' WHERE a.company_id = caller.company_id AND a.id = found.id RETURNING a.* INTO found;
-    PERFORM end_sessions(caller.company_id, found.id, NULL);
-    answer := json_build_object('user', account_json(found), 'expires_at', rfc3339(invite(found, invitation)));
+    until := invite(found, invitation, interval '3 days');
+    answer := json_build_object('user', account_json(find_user(caller, wanted)), 'expires_at', rfc3339(until));
     PERFORM note(caller.company_id, 'user', caller.id, 'user.invite', found.id, client_address);
     RETURN remember(caller, key, request, answer);
 END
@@ -187,11 +230,13 @@ CREATE OR REPLACE FUNCTION api.end_user_sessions(token text, wanted uuid, client
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     caller  account := enter_user(token, 'owner', 'admin');
-    found   account := find_user(caller, wanted);
+    found   account := hold_user(caller, wanted);
+    ended   json;
 BEGIN
     PERFORM require_above(caller, found.role);
+    ended := end_sessions(caller.company_id, found.id, NULL);
     PERFORM note(caller.company_id, 'user', caller.id, 'user.end_sessions', found.id, client_address);
-    RETURN end_sessions(caller.company_id, found.id, NULL);
+    RETURN ended;
 END
 $$;
 

@@ -20,6 +20,7 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA api TO streamsight_apid;
 SET search_path = streamsight;
 -- streamsight-admin makes an owner as apid does when an invitation is accepted; the rest is its own.
 GRANT EXECUTE ON FUNCTION api.invitation_parameters, api.accept_invitation, api.confirm_totp TO streamsight_admin;
+GRANT EXECUTE ON FUNCTION invite_as_administrator, disable_as_administrator TO streamsight_admin;
 GRANT EXECUTE ON FUNCTION current_company, current_secret, current_device, rfc3339, mask_anew, place_id, detach_ledgers
     TO streamsight_admin;
 GRANT EXECUTE ON FUNCTION audit_ends, forget_live_recordings TO streamsight_owner, streamsight_admin;
