@@ -84,9 +84,9 @@ static Segment *segment_find(const uint8_t recording[static 16], uint32_t sequen
         return NULL;
 }
 
-/* The one that a request is about, of this connection or the one before. */
-static Segment *segment_asked(const PlaneRequest *asked) {
-        for (size_t i = 0; i < model.n_segments; i++)
+/* The next one from start on that a request is about: of this connection, or of the one before. */
+static Segment *segment_asked(const PlaneRequest *asked, const Segment *start) {
+        for (size_t i = start ? (size_t) (start - model.segments) : 0; i < model.n_segments; i++)
                 if (segment_is(&model.segments[i], asked->recording.bytes, asked->sequence) &&
                     memcmp(model.segments[i].ready.sha256, asked->sha256, sizeof(asked->sha256)) == 0)
                         return &model.segments[i];
@@ -153,7 +153,7 @@ void promise_pause(void) {
 
 /* Nothing is signed that uploadd has not announced. */
 static void check_statement(const PlaneRequest *asked, const json_t *json) {
-        const Segment *segment = segment_asked(asked);
+        const Segment *segment = segment_asked(asked, NULL);
         const char *text = json_string_value(json_object_get(json, "statement"));
         json_auto_t *claims = NULL;
         char hex[65];
@@ -198,24 +198,25 @@ static void take_policy(const HttpResult *result) {
 }
 
 static void take_order(const PlaneRequest *asked, const HttpResult *result) {
-        Segment *segment = segment_asked(asked);
         json_auto_t *json = json_loadb(result->body, result->body_size, 0, NULL);
         const char *url = json_string_value(json_object_get(json, "url"));
+        Segment *segment = NULL;
 
-        if (!segment)
-                return;
-        free(segment->url);
-        segment->url = url ? strdup(url) : NULL;
+        while ((segment = segment_asked(asked, segment))) {
+                free(segment->url);
+                segment->url = url ? strdup(url) : NULL;
+                segment++;
+        }
 }
 
 static void take_completion(const PlaneRequest *asked) {
-        Segment *segment = segment_asked(asked);
         Count *count = count_find(asked->recording.bytes);
+        Segment *segment = NULL;
 
         if (asked->sequence >= count->completed)
                 count->completed = asked->sequence + 1;
-        if (segment)
-                segment->confirmed = true;
+        while ((segment = segment_asked(asked, segment)))
+                segment++->confirmed = true;
 }
 
 static void take_enrolment(const HttpResult *result) {
