@@ -92,17 +92,13 @@ int command_policy_set(Admin *admin) {
 }
 
 /* The secret under the master key as PostgreSQL takes a bytea: "\x…". */
-static int seal(const MasterKeys *keys, const char *bucket_id, char ret[static 2 * SECRET_STORED_MAX + 3]) {
-        char secret[SECRET_PLAIN_MAX + 1];
+static int seal(const MasterKeys *keys, const char *bucket_id, const char *secret,
+                char ret[static 2 * SECRET_STORED_MAX + 3]) {
         uint8_t stored[SECRET_STORED_MAX];
         size_t size;
         int r;
 
-        r = admin_read_line("Secret access key", true, secret, sizeof(secret));
-        if (r < 0)
-                return r;
         r = secret_seal(keys, bucket_id, secret, stored, &size);
-        OPENSSL_cleanse(secret, sizeof(secret));
         if (r < 0)
                 return admin_fail(r, "Encrypting the secret key failed: %s", strerror(-r));
         strcpy(ret, "\\x");
@@ -123,12 +119,12 @@ static int lock_bucket(Admin *admin, PGresult **ret) {
         /* The same place again only gets another key; a new place, another id. */
         return admin_query(admin,
                            "SELECT streamsight.place_id($1, $2, $3, $4, $5, $7, $6, $8) AS id"
-                           " FROM streamsight.company WHERE id = $1 FOR UPDATE",
+                           " FROM streamsight.company WHERE id = $1 FOR NO KEY UPDATE",
                            parameters, ELEMENTSOF(parameters), ret);
 }
 
-static int store_bucket(Admin *admin, const MasterKeys *keys, PGresult **ret) {
-        char secret[2 * SECRET_STORED_MAX + 3];
+static int store_bucket(Admin *admin, const MasterKeys *keys, const char *secret, PGresult **ret) {
+        char sealed[2 * SECRET_STORED_MAX + 3];
         _cleanup_(PQclearp) PGresult *found = NULL;
         int r;
 
@@ -138,7 +134,7 @@ static int store_bucket(Admin *admin, const MasterKeys *keys, PGresult **ret) {
         if (PQntuples(found) == 0)
                 return admin_fail(ENOENT, "There is no company %s", admin->options[OPTION_COMPANY]);
         const char *id = PQgetvalue(found, 0, 0);
-        r = seal(keys, id, secret);
+        r = seal(keys, id, secret, sealed);
         if (r < 0)
                 return r;
         const char *const parameters[] = { admin->options[OPTION_COMPANY],
@@ -150,7 +146,7 @@ static int store_bucket(Admin *admin, const MasterKeys *keys, PGresult **ret) {
                                            admin->options[OPTION_PATH_STYLE] ? "true" : "false",
                                            admin->options[OPTION_SSE],
                                            admin->options[OPTION_ACCESS_KEY_ID],
-                                           secret,
+                                           sealed,
                                            admin->options[OPTION_SSE_KMS_KEY_ID] };
         const char *const company[] = { admin->options[OPTION_COMPANY] };
         _cleanup_(PQclearp) PGresult *others = NULL;
@@ -177,6 +173,7 @@ static int store_bucket(Admin *admin, const MasterKeys *keys, PGresult **ret) {
 int command_bucket_set(Admin *admin) {
         _cleanup_(PQclearp) PGresult *result = NULL;
         _cleanup_free_ char *error = NULL;
+        char secret[SECRET_PLAIN_MAX + 1];
         MasterKeys keys;
         int r;
 
@@ -185,10 +182,14 @@ int command_bucket_set(Admin *admin) {
         r = settings_read_master_keys(&admin->settings, &keys, &error);
         if (r < 0)
                 return admin_fail(r, "%s", error ?: "Out of memory");
-        r = admin_execute(admin, "BEGIN");
+        /* Before anything is locked: whoever types it takes their time. */
+        r = admin_read_line("Secret access key", true, secret, sizeof(secret));
         if (r >= 0)
-                r = store_bucket(admin, &keys, &result);
+                r = admin_execute(admin, "BEGIN");
+        if (r >= 0)
+                r = store_bucket(admin, &keys, secret, &result);
         OPENSSL_cleanse(&keys, sizeof(keys));
+        OPENSSL_cleanse(secret, sizeof(secret));
         if (r >= 0)
                 r = admin_execute(admin, "COMMIT");
         return r < 0 ? r : admin_print_one(admin, result);

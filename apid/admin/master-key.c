@@ -96,7 +96,7 @@ static int rotate(Admin *admin, const MasterKeys *keys) {
         format_bytea(id, sizeof(id), new_id);
         const char *const wanted[] = { new_id };
         if ((r = admin_query(admin,
-                             "SELECT company_id, id, secret FROM streamsight.bucket ORDER BY company_id, id FOR UPDATE",
+                             "SELECT company_id, id, secret FROM streamsight.bucket ORDER BY company_id, id FOR NO KEY UPDATE",
                              NULL, 0, &buckets)) < 0 ||
             (r = admin_query(admin,
                              "SELECT company_id, id, totp_nonce, totp_key_id FROM streamsight.account"

@@ -140,7 +140,7 @@ CREATE OR REPLACE FUNCTION api.change_device_key(token text, key bytea, present 
 DECLARE
     caller device := enter_device(token);
 BEGIN
-    SELECT d.* INTO STRICT caller FROM device d WHERE d.company_id = caller.company_id AND d.id = caller.id FOR UPDATE;
+    SELECT d.* INTO STRICT caller FROM device d WHERE d.company_id = caller.company_id AND d.id = caller.id FOR NO KEY UPDATE;
     -- The first answer may have been lost on the way.
     IF caller.public_key = key THEN
         RETURN;
@@ -193,7 +193,7 @@ BEGIN
     IF length(said::text) > 32768 THEN
         PERFORM fail('SS012', 'body_too_large');
     END IF;
-    PERFORM FROM device d WHERE d.company_id = caller.company_id AND d.id = caller.id FOR UPDATE;
+    PERFORM FROM device d WHERE d.company_id = caller.company_id AND d.id = caller.id FOR NO KEY UPDATE;
     INSERT INTO diagnostic (company_id, device_id, report) VALUES (caller.company_id, caller.id, said);
     DELETE FROM diagnostic g WHERE g.company_id = caller.company_id AND g.device_id = caller.id AND g.received_at < (
         SELECT k.received_at FROM diagnostic k WHERE k.company_id = caller.company_id AND k.device_id = caller.id

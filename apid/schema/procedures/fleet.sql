@@ -209,7 +209,7 @@ DECLARE
     caller  account := enter_user(token, 'owner', 'admin');
     latest  policy;
 BEGIN
-    PERFORM FROM company c WHERE c.id = caller.company_id FOR UPDATE;
+    PERFORM FROM company c WHERE c.id = caller.company_id FOR NO KEY UPDATE;
     SELECT p.* INTO STRICT latest FROM policy p WHERE p.company_id = caller.company_id ORDER BY p.revision DESC LIMIT 1;
     IF latest.revision <> seen THEN
         PERFORM fail('SS058', 'policy_conflict');
@@ -282,7 +282,7 @@ DECLARE
     caller  account := enter_user(token, 'owner', 'admin');
     made    bucket;
 BEGIN
-    PERFORM FROM company c WHERE c.id = caller.company_id FOR UPDATE;
+    PERFORM FROM company c WHERE c.id = caller.company_id FOR NO KEY UPDATE;
     UPDATE bucket b SET current = false WHERE b.company_id = caller.company_id AND b.current;
     BEGIN
         INSERT INTO bucket (company_id, id, endpoint, region, bucket, prefix, path_style, sse, sse_kms_key_id, access_key_id, secret)

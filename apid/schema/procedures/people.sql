@@ -60,8 +60,9 @@ $$;
 
 CREATE OR REPLACE FUNCTION require_another_owner(caller account, than uuid) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    -- Two who take each other's place at the same moment do so one after the other.
-    PERFORM FROM company c WHERE c.id = caller.company_id FOR UPDATE;
+    -- Two who take each other's place at the same moment do so one after the other. A company is never locked as if its key could change:
+    -- each row of its trail looks whether it is there, and would wait.
+    PERFORM FROM company c WHERE c.id = caller.company_id FOR NO KEY UPDATE;
     IF NOT EXISTS (SELECT FROM account a WHERE a.company_id = caller.company_id AND a.role = 'owner' AND a.state = 'active'
                    AND a.id <> than) THEN
         PERFORM fail('SS052', 'last_owner');
