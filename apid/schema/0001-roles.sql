@@ -21,10 +21,6 @@ BEGIN
     IF EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member WHERE r.rolname = 'streamsight_apid') THEN
         RAISE EXCEPTION 'streamsight_apid must be a member of no role: REVOKE what it was granted';
     END IF;
-
-    -- Every role may by default connect to a database and make temporary tables in it.
-    EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
-    EXECUTE format('GRANT CONNECT ON DATABASE %I TO streamsight_apid', current_database());
 END
 $$;
 

@@ -13,7 +13,6 @@ BEGIN
         RAISE EXCEPTION 'streamsight_admin must have no special attribute: '
             'ALTER ROLE ... NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS';
     END IF;
-    EXECUTE format('GRANT CONNECT ON DATABASE %I TO streamsight_admin', current_database());
 END
 $$;
 

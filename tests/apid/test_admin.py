@@ -98,6 +98,7 @@ def test_migrate_makes_all_procedures_anew(stack, admin, tmp_path):
     before = sql(FUNCTIONS)
     sql("CREATE OR REPLACE FUNCTION api.present_key(token text) RETURNS bytea LANGUAGE sql SECURITY DEFINER AS 'SELECT NULL::bytea';"
         "CREATE FUNCTION api.of_old(a int, VARIADIC b text[]) RETURNS void LANGUAGE sql AS '';"
+        "CREATE FUNCTION streamsight.enter_device(token text, of_old int DEFAULT 0) RETURNS int LANGUAGE sql AS 'SELECT 1';"
         "GRANT EXECUTE ON FUNCTION streamsight.enter_company TO streamsight_apid;"
         "REVOKE EXECUTE ON FUNCTION api.enroll FROM streamsight_apid; COMMENT ON SCHEMA api IS 'x'")
     assert sql(FUNCTIONS) != before

@@ -260,3 +260,31 @@ def test_nothing_is_lost_from_any_version(schemas, stack, tmp_path, version):
     assert sql(USE).split("\n") == USED
     for company in (A, B):
         assert admin("audit", "verify", "--company", company).startswith(company)
+
+
+ROLES = ("streamsight_owner", "streamsight_apid", "streamsight_admin")
+RIGHTS = """
+SELECT 'database', (aclexplode(d.datacl)).privilege_type, (aclexplode(d.datacl)).grantee::regrole FROM pg_database d WHERE d.datname = current_database() ORDER BY 2, 3;
+SELECT n.nspname, n.nspacl FROM pg_namespace n WHERE n.nspname !~ '^pg_(temp|toast)' ORDER BY 1;
+SELECT c.oid::regclass, c.relacl, c.relrowsecurity, c.relforcerowsecurity FROM pg_class c WHERE c.relnamespace = 'streamsight'::regnamespace ORDER BY c.relname;
+SELECT a.attrelid::regclass, a.attname, a.attacl FROM pg_attribute a WHERE a.attacl IS NOT NULL ORDER BY a.attrelid::regclass::text, 2;
+SELECT p.oid::regprocedure, p.proacl FROM pg_proc p WHERE p.proacl IS NOT NULL ORDER BY p.oid::regprocedure::text;
+SELECT d.defaclobjtype, d.defaclacl FROM pg_default_acl d ORDER BY 1;
+"""
+
+
+def test_a_backup_that_is_restored_gives_nobody_more(stack, tmp_path):
+    """As the operator's guide says: pg_dump, createdb, pg_restore, migrate."""
+    postgres, config, backup = stack.postgres, tmp_path / "admin.conf", tmp_path / "backup"
+    migrate = lambda name: (config.write_text(_ADMIN_CONF.format(dsn=postgres.owner_dsn(name), key=config)),
+                            subprocess.run([stack.apid.admin_program, "--config", config, "migrate"], check=True, timeout=60))
+    postgres.create_database("saved")
+    migrate("saved")
+    subprocess.run(["pg_dump", "--format=custom", "--file", backup, "-d", postgres.owner_dsn("saved")], check=True, timeout=60)
+    postgres.create_database("restored")
+    subprocess.run(["pg_restore", "--exit-on-error", "-d", postgres.owner_dsn("restored"), backup], check=True, timeout=60)
+    migrate("restored")
+    assert postgres.sql(RIGHTS, "restored") == postgres.sql(RIGHTS, "saved")
+    rights = "SELECT rolname, p, has_database_privilege(rolname, current_database(), p) FROM pg_roles, unnest(array['CONNECT', 'TEMP', 'CREATE']) AS p " \
+        f"WHERE rolname IN {ROLES} ORDER BY 1, 2"
+    assert [line for line in postgres.sql(rights, "restored").split() if line.endswith("t")] == ["streamsight_admin|CONNECT|t", "streamsight_apid|CONNECT|t"]

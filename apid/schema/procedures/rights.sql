@@ -1,17 +1,29 @@
 -- SPDX-License-Identifier: Apache-2.0
--- The last of these files. What an earlier version had in schema api and they do not could still be called: it goes.
+-- The last of these files. What an earlier version had in schema api and they do not could still be called: it goes. So does what helped it
+-- and has other parameters now: which of the two is meant by a name would be PostgreSQL's to choose.
 DO $$
 DECLARE
     left_over regprocedure;
 BEGIN
     FOR left_over IN SELECT p.oid FROM pg_proc p
-            WHERE p.pronamespace = 'api'::regnamespace AND p.xmin <> pg_current_xact_id()::xid LOOP
+            WHERE p.xmin <> pg_current_xact_id()::xid AND (p.pronamespace = 'api'::regnamespace
+                OR p.pronamespace = 'streamsight'::regnamespace AND EXISTS (SELECT FROM pg_proc made
+                    WHERE made.pronamespace = p.pronamespace AND made.proname = p.proname AND made.xmin = pg_current_xact_id()::xid)) LOOP
         EXECUTE 'DROP FUNCTION ' || left_over;
     END LOOP;
 END
 $$;
 
--- Who may execute what. It is said here alone, and for everything anew.
+-- Who may do what. It is said here alone, and for everything anew.
+--
+-- Every role may by default connect to a database and make temporary tables in it. What is said of the database as a whole is in no backup.
+DO $$
+BEGIN
+    EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC, streamsight_apid, streamsight_admin', current_database());
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO streamsight_apid, streamsight_admin', current_database());
+END
+$$;
+
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA api, streamsight FROM PUBLIC, streamsight_apid, streamsight_admin;
 
 -- Schema api is what apid may do, and nothing else is.
