@@ -32,6 +32,10 @@ static int fail_result(Admin *admin, const PGresult *result) {
                 return admin_fail(
                                 ENOENT,
                                 "The database has no schema yet, or an old one: run streamsight-admin migrate");
+        if (state && strcmp(state, "55P03") == 0) /* lock_not_available */
+                return admin_fail(
+                                EBUSY,
+                                "Something that goes on, such as a backup, holds a table that is needed: try again when it has ended");
         if (state && strcmp(state, "23505") == 0) /* unique_violation */
                 return admin_fail(EEXIST, "There is one like it already: %s", text);
         if (state && strcmp(state, "SS006") == 0)

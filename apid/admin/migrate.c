@@ -82,7 +82,9 @@ int command_migrate(Admin *admin) {
         int applied = check_applied(admin);
         if (applied < 0)
                 return applied;
-        r = admin_execute(admin, "BEGIN");
+        /* Whoever waits to have a table to themselves, as while it is being dumped, keeps everybody who
+         * comes after them waiting: for less than apid waits itself. */
+        r = admin_execute(admin, "BEGIN; SET LOCAL lock_timeout = '5s'");
         for (size_t i = (size_t) applied; r >= 0 && i < n_migrations; i++)
                 r = apply(admin, &migrations[i]);
         if (r < 0 || (r = define_procedures(admin)) < 0 || (r = admin_execute(admin, "COMMIT")) < 0)

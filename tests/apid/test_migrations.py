@@ -262,6 +262,26 @@ def test_nothing_is_lost_from_any_version(schemas, stack, tmp_path, version):
         assert admin("audit", "verify", "--company", company).startswith(company)
 
 
+def test_a_migration_does_not_queue_behind_a_dump(schemas, stack, tmp_path):
+    """Whoever waits for a table that is being read keeps those waiting who only want to read it."""
+    stack.postgres.sql(f"CREATE DATABASE dumped TEMPLATE {schemas(VERSIONS[-2])}")
+    sql = lambda text: stack.postgres.sql(text, "dumped")
+    config = tmp_path / "admin.conf"
+    config.write_text(_ADMIN_CONF.format(dsn=stack.postgres.owner_dsn("dumped"), key=config))
+    migrate = lambda: subprocess.run([stack.apid.admin_program, "--config", config, "migrate"], timeout=60, text=True, stdout=subprocess.PIPE,
+                                     stderr=subprocess.STDOUT)
+    tables = sql("SELECT string_agg(c.oid::regclass::text, ',') FROM pg_class c WHERE c.relnamespace = 'streamsight'::regnamespace AND c.relkind = 'p'")
+    with subprocess.Popen(["psql", "-XAtq", "-d", stack.postgres.owner_dsn("dumped")], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as dump:
+        dump.stdin.write(f"BEGIN; LOCK TABLE {tables} IN ACCESS SHARE MODE; SELECT 'held';\n")
+        dump.stdin.flush()
+        assert dump.stdout.readline() == "held\n"
+        refused = migrate()
+        assert refused.returncode == 1 and "try again when it has ended" in refused.stdout and "the database is as it was" in refused.stdout, refused.stdout
+        assert sql("SELECT max(number) FROM streamsight.migration") == str(VERSIONS[-2])
+        dump.stdin.close()
+    assert migrate().returncode == 0
+
+
 ROLES = ("streamsight_owner", "streamsight_apid", "streamsight_admin")
 RIGHTS = """
 SELECT 'database', (aclexplode(d.datacl)).privilege_type, (aclexplode(d.datacl)).grantee::regrole FROM pg_database d WHERE d.datname = current_database() ORDER BY 2, 3;
