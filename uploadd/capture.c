@@ -199,8 +199,10 @@ static void ask_all(Capture *capture, uint64_t now) {
         if (capture->has_outputs && capture->outputs.n_outputs == 0)
                 recording_gap(capture->uploadd, SEGMENT_OUTPUT_ALL, dark_gap(&capture->outputs, UINT64_MAX),
                               0, 0);
-        if (now < recording_due(capture->uploadd->recording))
+        if (now < recording_due(capture->uploadd->recording)) {
+                owe_nothing(capture);
                 return;
+        }
         for (uint32_t id = 0; id < OUTPUT_IDS; id++)
                 if (capture->ids[id].listed && wanted(capture, id))
                         ask_frame(capture, id, now);

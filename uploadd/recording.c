@@ -16,6 +16,7 @@
 #define SEGMENT_BYTES_MIN   65536U
 #define INTERVAL_MAX        UINT64_C(3600000000000) /* ns */
 #define SLEEP_MIN           UINT64_C(1000000)       /* µs: what is shorter is none */
+#define STEP_MIN            UINT64_C(1000000) /* µs: as much as a clock that is set slowly may be off */
 
 /* What the open segment holds of an output. */
 typedef struct RecordingOutput {
@@ -92,8 +93,7 @@ static void segment_lost(Recording *recording, uint64_t since) {
 
 static void write_gap_of_all(Recording *recording, enum segment_gap reason, uint64_t boottime);
 
-/* While the machine sleeps nothing is shown, and CLOCK_MONOTONIC stands still. To be called before anything
- * of now is written. */
+/* While the machine sleeps nothing is shown, and CLOCK_MONOTONIC stands still. */
 static void segment_wake(Recording *recording) {
         uint64_t earlier = clock_now(CLOCK_MONOTONIC), now = boottime_now(),
                  later = clock_now(CLOCK_MONOTONIC), most = now - earlier;
@@ -109,7 +109,7 @@ static void segment_wake(Recording *recording) {
 }
 
 /* A gap of all outputs goes on in the next segment, which begins at once: nothing else may for a long time.
- */
+ * So does the time until a ceiling allows the next picture. */
 static void segment_cut(Recording *recording) {
         Segment *segment;
         int r;
@@ -131,12 +131,42 @@ static void segment_cut(Recording *recording) {
         segment_close(recording);
         if (r >= 0)
                 broker_announce(recording->uploadd->broker, segment);
-        if (gap && !recording->ending)
+        if (recording->ending)
+                return;
+        if (gap)
                 recording_gap(recording->uploadd, SEGMENT_OUTPUT_ALL, gap, 0, 0);
+        else if (recording->rate.next > now + recording_interval(recording))
+                segment_lost(recording, now);
 }
 
+/* To be called before anything of now is written: after a sleep, which is a gap, and when somebody has set
+ * the clock, by which a segment's times are understood. */
+static void segment_catch_up(Recording *recording) {
+        segment_wake(recording);
+        uint64_t begun = recording->start_realtime - recording->start_boottime,
+                 now = realtime_now() - boottime_now();
+        if (recording->open && (now - begun + STEP_MIN) > 2 * STEP_MIN) /* in either direction */
+                segment_cut(recording);
+}
+
+static int set_end(Recording *recording, uint64_t now) {
+        int r;
+
+        r = sd_event_source_set_time(recording->end,
+                                     now + recording->parameters.segment_seconds * UINT64_C(1000000));
+        return r < 0 ? r : sd_event_source_set_enabled(recording->end, SD_EVENT_ONESHOT);
+}
+
+/* A segment in which there is nothing but that there is nothing goes on for an hour: a night's would fill
+ * the queue where there is no network. */
 static int on_end(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
-        segment_cut(userdata);
+        Recording *recording = userdata;
+        uint64_t now = boottime_now();
+
+        if (recording->gap_all && recording->writer.n_frames == 0 &&
+            segment_time(recording, now) < SEGMENT_SECONDS_MAX * UINT64_C(1000000))
+                return set_end(recording, now);
+        segment_cut(recording);
         return 0;
 }
 
@@ -170,11 +200,7 @@ static int segment_start(Recording *recording, uint64_t start_boottime) {
         if (r >= 0 && recording->uploadd->has_session)
                 r = segment_writer_session(&recording->writer, &recording->uploadd->session);
         if (r >= 0)
-                r = sd_event_source_set_time(recording->end,
-                                             now + recording->parameters.segment_seconds *
-                                                                             UINT64_C(1000000));
-        if (r >= 0)
-                r = sd_event_source_set_enabled(recording->end, SD_EVENT_ONESHOT);
+                r = set_end(recording, now);
         if (r < 0)
                 segment_close(recording);
         return r;
@@ -329,7 +355,7 @@ void recording_session(Uploadd *uploadd) {
 
         if (!recording)
                 return;
-        segment_wake(recording);
+        segment_catch_up(recording);
         /* One that is not open will begin with it. */
         if (!recording->open || !uploadd->has_session)
                 return;
@@ -345,7 +371,7 @@ void recording_gap(Uploadd *uploadd, uint32_t output, enum segment_gap reason, u
 
         if (!recording)
                 return;
-        segment_wake(recording);
+        segment_catch_up(recording);
         frame_close(recording->reader);
         if (segment_need(recording, boottime_now(), false) < 0)
                 return;
@@ -535,7 +561,7 @@ int recording_draw(Uploadd *uploadd, uint32_t output, const struct wire_frame *f
         int r;
 
         *problem = (FrameProblem){};
-        segment_wake(recording);
+        segment_catch_up(recording);
         recording->cpu_start = clock_now(CLOCK_THREAD_CPUTIME_ID);
         if (taken > now || now - taken > recording_interval(recording) + UINT64_C(1000000) ||
             taken < recording->awake)
@@ -565,7 +591,7 @@ bool recording_write(Uploadd *uploadd, const DrawnFrame *frame, const struct wir
         bool news = frame->changed;
         int r;
 
-        segment_wake(recording);
+        segment_catch_up(recording);
         uint64_t taken = frame->taken > recording->awake ? frame->taken : recording->awake;
         if (segment_need(recording, taken, false) < 0)
                 return news;

@@ -8,7 +8,7 @@
 #include "wire.h"
 
 #define SEGMENTS_BYTES_MAX (64U << 20)
-#define SEGMENTS_COUNT_MAX 32U
+#define SEGMENTS_COUNT_MAX 256U
 
 typedef struct Upload Upload;
 

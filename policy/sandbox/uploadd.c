@@ -73,7 +73,7 @@ static const SandboxCall calls[] = {
 
 const SandboxPolicy sandbox_uploadd = {
         .capability = -1,
-        .n_descriptors = 256,
+        .n_descriptors = 512,
         .descriptors = descriptors,
         .calls = calls,
         .ioctls = ioctls,

@@ -117,7 +117,7 @@ def test_what_the_kernel_says_of_it(place, process):
     assert int(status["CapBnd"], 16) & ~int(kept, 16) == 0
     assert (status["NoNewPrivs"], status["Seccomp"], status["Threads"]) == ("1", "2", "1")
     assert re.search(r"Max core file size +0 +0 ", limits)
-    n = 1024 if process == "brokerd" else 256
+    n = {"capd": 256, "uploadd": 512, "brokerd": 1024}[process]
     assert re.search(rf"Max open files +{n} +{n} ", limits)
 
 

@@ -215,6 +215,10 @@ class Broker:
     def stop(self, recording):
         self.connection.send(wire.Recording(wire.STOP, 0, (wire.U8 * 16)(*recording.bytes)))
 
+    def hold(self, why):
+        """0: none, 1: paused, 2: locked."""
+        self.connection.send(wire.Hold(wire.HOLD, why))
+
     def flush(self):
         self.connection.send(wire.Plain(wire.FLUSH))
 

@@ -464,8 +464,9 @@ def test_the_gap_of_a_capd_that_does_not_say_what_there_is(uploadd, listener, fa
     assert len(pictures.decode(segment)) == 1
 
 
-def test_the_gap_of_a_machine_that_sleeps(build, run_dir, ca, fault_server):
-    """Nothing was shown then, whatever was before and is after."""
+@pytest.fixture
+def slept(build, run_dir, ca, fault_server):
+    """(when it started, capd, broker) of an uploadd for which the machine sleeps, and somebody sets the clock."""
     program = build / "tests" / "uploadd" / "slept-uploadd"
     if not program.exists():
         pytest.skip("not built with sanitizers")
@@ -473,21 +474,39 @@ def test_the_gap_of_a_machine_that_sleeps(build, run_dir, ca, fault_server):
     started = time.monotonic()
     capd, listener = Capd(uploadd.frame_socket), wire.Listener(uploadd.broker_socket)
     broker = Broker(listener)
-    try:
-        capd.pictures[0] = picture()
-        recording = broker.record()
-        broker.stats(lambda s: s.frames >= 1)
-        time.sleep(max(0, started + 13 - time.monotonic()))
-        segment = recorded(broker, fault_server, recording)
-    finally:
-        broker.connection.close()
-        capd.close()
-        listener.close()
-        uploadd.stop()
+    yield started, capd, broker
+    broker.connection.close()
+    capd.close()
+    listener.close()
+    uploadd.stop()
+
+
+def test_the_gap_of_a_machine_that_sleeps(slept, fault_server):
+    """Nothing was shown then, whatever was before and is after."""
+    started, capd, broker = slept
+    capd.pictures[0] = picture()
+    recording = broker.record()
+    broker.stats(lambda s: s.frames >= 1)
+    time.sleep(max(0, started + 13 - time.monotonic()))
+    segment = recorded(broker, fault_server, recording)
     assert gaps(segment) == [(0xffffffff, 2, 0, 0)]
     asleep, = (struct.unpack_from("<Q", payload, 8)[0] for _, kind, payload in pictures.chunks(segment) if kind == "GAP_")
     before, after = (struct.unpack_from("<Q", payload, 8)[0] for _, kind, payload in pictures.chunks(segment) if kind == "FRAM")
     assert before < asleep and 2.9e6 < after - asleep < 3.2e6
+
+
+def test_a_clock_that_is_set(slept):
+    """A segment's times are by one clock: what is shown after it was set is in another."""
+    started, capd, broker = slept
+    time.sleep(max(0, started + 13 - time.monotonic()))
+    capd.pictures[0] = lambda: picture(int(time.monotonic()) % 200)
+    recording = broker.record()
+    first = broker.ready(30)
+    assert time.monotonic() - started > 19 and not first.final
+    broker.stop(recording)
+    second = broker.ready()
+    assert abs(first.end_realtime - second.start_realtime - 3600e6) < 1e6
+    assert 0 < second.end_realtime - second.start_realtime < 10e6
 
 
 def test_the_gap_of_a_capd_that_is_silent(capd, broker, fault_server):
@@ -643,6 +662,38 @@ def test_a_capd_that_says_unasked_that_nothing_has_flipped(capd, broker):
     broker.record()
     while capd.connections < 2:
         time.sleep(0.01)
+
+
+def test_nothing_goes_on_for_long_in_one_segment(capd, broker, fault_server):
+    """A night of a locked screen would fill the queue with segments of nothing."""
+    capd.pictures[0] = picture()
+    recording = broker.record(seconds=1, hold=2)
+    with pytest.raises(TimeoutError):
+        broker.ready(5)
+    broker.hold(0)
+    held = uploaded(broker, fault_server, broker.ready(5))
+    assert gaps(held) == [(0xffffffff, 9, 0, 0)] and len(pictures.decode(held)) == 1
+    broker.hold(2)
+    shown = uploaded(broker, fault_server, broker.ready(5))
+    assert gaps(shown) == [(0xffffffff, 9, 0, 0)] and len(pictures.decode(shown)) == 1
+    with pytest.raises(TimeoutError):
+        broker.ready(5)
+    assert gaps(recorded(broker, fault_server, recording)) == [(0xffffffff, 9, 0, 0)]
+
+
+def test_a_ceiling_leaves_no_hole_between_segments(capd, broker, fault_server):
+    """The time until the next picture may be taken is in the recording, as one that there is no picture of."""
+    capd.outputs[0] = output(0, 1280, 800)
+    capd.pictures[0] = numpy.random.default_rng(1).integers(0, 256, (800, 1280, 4), numpy.uint8)
+    recording = broker.record(bytes_per_minute=1000000)
+    broker.stats(lambda s: s.frames >= 1)
+    broker.flush()
+    first = broker.ready()
+    time.sleep(1)
+    broker.stop(recording)
+    second = broker.ready()
+    assert abs(second.start_realtime - first.end_realtime) < 10000 and second.end_realtime - second.start_realtime > 0.9e6
+    assert gaps(uploaded(broker, fault_server, second)) == [(0xffffffff, 6, 0, 0)]
 
 
 def test_a_ceiling_slows_recording_down(capd, broker, fault_server, build, run_dir):

@@ -16,7 +16,7 @@ from services.faultserver import FaultServer, Reply, Reset, redirect
 from system import pictures
 
 from . import wire
-from .peers import Broker, Capd, Uploadd, check_ready
+from .peers import Broker, Capd, check_ready, output, Uploadd
 
 KEY, TORN = 1, 2  # a FRAM's flags
 
@@ -451,6 +451,30 @@ def test_the_watchdog_is_fed_where_capd_is_silent(build, run_dir, ca):
     watched(build, run_dir, ca, body)
 
 
+def test_the_watchdog_is_fed_where_a_ceiling_holds(build, run_dir, ca):
+    """A display that shows nothing new waits for one that has used up what may be recorded in a minute."""
+    def body(uploadd, capd, broker):
+        noise = numpy.random.default_rng(1).integers(0, 256, (800, 1280, 4), numpy.uint8)
+        capd.outputs = [output(), output(1, 1280, 800, b"Virtual-2")]
+        def clock():
+            shown = numpy.zeros_like(noise)
+            shown[:16, :16] = capd.asked % 256
+            return shown
+
+        capd.pictures[1] = clock
+        capd.tell_outputs()
+        broker.record(bytes_per_minute=1000000)
+        time.sleep(4)  # the first is looked at more seldom than the second
+        capd.pictures[1] = noise
+        broker.flush()
+        assert broker.ready()
+        time.sleep(10)
+        while uploadd.fed(0.01):
+            pass
+        assert uploadd.fed(20) and "not fed" not in uploadd.log()
+    watched(build, run_dir, ca, body)
+
+
 def test_the_watchdog_is_not_fed_where_nothing_comes_of_it(build, run_dir, ca):
     """An output that is neither asked for nor a gap, because of what capd said last."""
     def body(uploadd, capd, broker):
@@ -484,16 +508,16 @@ def test_over_ipv6(build, run_dir, ca):
 
 
 def test_nothing_is_dropped_in_an_outage(capd, broker, fault_server):
-    """32 segments wait, then recording pauses; when one is released it goes on, and the pause is a gap."""
+    """256 segments wait, then recording pauses; when one is released it goes on, and the pause is a gap."""
     capd.pictures[0] = picture()
     recording = broker.record()
     segments = []
-    for i in range(32):
+    for i in range(256):
         capd.pictures[0] = picture(i)
         shown(capd)
         broker.flush()
         segments.append(broker.ready())
-    stats = broker.stats(lambda s: s.pending_segments == 32 and s.text)
+    stats = broker.stats(lambda s: s.pending_segments == 256 and s.text)
     assert b"recording pauses" in stats.text
     asked = capd.asked
     time.sleep(0.5)
@@ -503,12 +527,12 @@ def test_nothing_is_dropped_in_an_outage(capd, broker, fault_server):
         broker.upload(s, fault_server.url + f"/{s.sequence}")
         assert broker.uploaded(s) is None
         broker.release(s)
-    assert len(fault_server.requests) == 32 and not fault_server.violations
+    assert len(fault_server.requests) == 256 and not fault_server.violations
     broker.stats(lambda s: not s.text and s.pending_segments == 0)
-    broker.stats(lambda s: s.frames > 32)
+    broker.stats(lambda s: s.frames > 256)
     broker.stop(recording)
     after = broker.ready()
-    assert after.sequence == 32
+    assert after.sequence == 256
     assert after.end_realtime - after.start_realtime > 0.5e6  # it begins where the pause began
     broker.upload(after, fault_server.url + "/after")
     assert broker.uploaded(after) is None
