@@ -138,7 +138,9 @@ class Vm:
         options += [f"video=Virtual-{i}:1024x768e" for i in range(2, self._outputs + 1)]
         gpu = GPUS[self._gpu]
         return [
-            "-machine", "pc", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max",
+            "-machine", "pc", "-accel", "tcg,thread=multi,tb-size=512",
+            # without "fast" string instructions, which here go byte by byte: memory is copied and cleared by others
+            "-cpu", "max,-erms",
             "-smp", str(self._cpus), "-m", self._memory,
             "-display", "none", "-nodefaults", "-no-user-config", "-no-reboot",
             "-kernel", f"{self.image_dir}/vmlinuz", "-initrd", f"{self.image_dir}/initrd.img",
