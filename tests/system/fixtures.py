@@ -26,18 +26,25 @@ def confined(machine_image, run_dir, stack, **options):
         yield machine
 
 
-@pytest.fixture
-def new_machine(machine_image, stack, tmp_path):
-    """A machine of its own for this test, installed and configured but not enrolled."""
-    with confined(machine_image, tmp_path / "vm", stack) as machine:
+@pytest.fixture(scope="session")
+def _configured_machine(machine_image, stack, tmp_path_factory):
+    with confined(machine_image, tmp_path_factory.mktemp("vm"), stack) as machine:
         machine.wait("the agent answers", lambda s: s["State"] == "unenrolled")
+        machine.save()
         yield machine
-        assert machine.denials() == []
+
+
+@pytest.fixture
+def new_machine(_configured_machine):
+    """A machine that no test has seen, installed and configured but not enrolled."""
+    _configured_machine.go_back()
+    yield _configured_machine
+    assert _configured_machine.denials() == []
 
 
 @pytest.fixture
 def enrolled_machine(new_machine):
-    """A machine of its own for this test, enrolled and idle."""
+    """A machine that no test has seen, enrolled and idle."""
     new_machine.settle_enrolled()
     return new_machine
 

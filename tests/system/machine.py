@@ -122,6 +122,17 @@ class Machine(Workstation):
         self._denials += filter(of_ours.search, text.splitlines())
         return list(self._denials)
 
+    def save(self):
+        """Keeps its present state for go_back(). No command should be running."""
+        self._saved_denials = self.denials()
+        self.vm.savevm("saved")
+
+    def go_back(self):
+        """Makes it what it was at save(), with the network cable plugged in."""
+        self.vm.set_network(True)
+        self.vm.loadvm("saved")
+        self._denials = list(self._saved_denials)
+
     def configure(self, **options):
         """Writes agent.conf (options as agent_conf()) and the CA, and restarts the agent with them."""
         self.vm.write("/etc/streamsight/ca.pem", pathlib.Path(self._stack.ca.cert_file).read_bytes())
