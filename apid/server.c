@@ -272,14 +272,17 @@ int server_new(Server **ret, const Context *context) {
 Server *server_free(Server *server) {
         if (!server)
                 return NULL;
-        /* First, as the library must have no suspended connection when it stops. */
-        workers_free(server->logins);
-        workers_free(server->users);
+        /* First, as the library must have no suspended connection when it stops. Its threads go on, and ask
+         * all three for more, until it has. */
+        workers_end(server->logins);
+        workers_end(server->users);
         announcements_end(server->announcements);
         if (server->daemon)
                 MHD_stop_daemon(server->daemon); /* closes the listening socket, if it still has it */
         else
                 safe_close(server->listen_fd);
+        workers_free(server->logins);
+        workers_free(server->users);
         announcements_free(server->announcements);
         free(server);
         return NULL;

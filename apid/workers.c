@@ -20,7 +20,7 @@ static void *work(void *userdata) {
 
         pthread_mutex_lock(&workers->lock);
         for (;;) {
-                while (workers->n_items == 0 && !workers->ending)
+                while (workers->n_items == 0 && (!workers->ending || workers->n_reserved > 0))
                         pthread_cond_wait(&workers->wake, &workers->lock);
                 if (workers->n_items == 0)
                         break;
@@ -59,7 +59,7 @@ int workers_new(Workers **ret, unsigned n_threads, unsigned queue_max, void (*jo
 
 bool workers_reserve(Workers *workers) {
         pthread_mutex_lock(&workers->lock);
-        bool room = workers->n_items + workers->n_reserved < workers->queue_max;
+        bool room = !workers->ending && workers->n_items + workers->n_reserved < workers->queue_max;
         workers->n_reserved += room;
         pthread_mutex_unlock(&workers->lock);
         return room;
@@ -69,7 +69,10 @@ void workers_submit(Workers *workers, void *item) {
         pthread_mutex_lock(&workers->lock);
         workers->n_reserved--;
         workers->queue[(workers->first + workers->n_items++) % workers->queue_max] = item;
-        pthread_cond_signal(&workers->wake);
+        if (workers->ending) /* all of them wait for this one */
+                pthread_cond_broadcast(&workers->wake);
+        else
+                pthread_cond_signal(&workers->wake);
         pthread_mutex_unlock(&workers->lock);
 }
 
@@ -80,15 +83,22 @@ unsigned workers_waiting(Workers *workers) {
         return n;
 }
 
-Workers *workers_free(Workers *workers) {
+void workers_end(Workers *workers) {
         if (!workers)
-                return NULL;
+                return;
         pthread_mutex_lock(&workers->lock);
         workers->ending = true;
         pthread_cond_broadcast(&workers->wake);
         pthread_mutex_unlock(&workers->lock);
         for (unsigned i = 0; i < workers->n_threads; i++)
                 pthread_join(workers->threads[i], NULL);
+        workers->n_threads = 0;
+}
+
+Workers *workers_free(Workers *workers) {
+        if (!workers)
+                return NULL;
+        workers_end(workers);
         pthread_cond_destroy(&workers->wake);
         pthread_mutex_destroy(&workers->lock);
         free(workers->threads);

@@ -191,6 +191,46 @@ def test_sigterm_finds_connections_still_in_the_queue(second):
     assert process.stop() == 0
 
 
+def test_sigterm_is_heard_on_kept_connections(second, apid, sql, company):
+    """A login that comes on one while the last requests still keep their threads busy is refused: it asks no threads that have ended."""
+    owner = apid.user(company).log_in()
+    process, api = second(None, ("Workers=4\n", "Workers=4\nUserWorkers=1\n"))
+    port = int(api.url.rsplit(":", 1)[1])
+
+    def ask(connection, *request):
+        connection.request(*request)
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+
+    def keep():
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        assert ask(connection, "GET", "/v1/health") == 200
+        return connection
+
+    held = "FROM pg_locks WHERE relation = 'streamsight.session'::regclass AND granted AND mode = 'AccessExclusiveLock'"
+    login = "POST", "/v1/auth/login", json.dumps({"email": "nobody@example.org", "password": "x"}), {"Content-Type": "application/json"}
+    kept = [keep() for _ in range(200)]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        pool.submit(sql, "BEGIN; LOCK TABLE streamsight.session IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(60)")
+        try:
+            end = time.monotonic() + 30
+            while sql(f"SELECT count(*) {held}") == "0":
+                assert time.monotonic() < end
+            # One after the other, each for longer than the server waits for what is under way; more than one, as machines are slow
+            early = [pool.submit(ask, keep(), "GET", "/v1/employees", None, {"Authorization": f"Bearer {owner.token}"}) for _ in range(5)]
+            process.signal(signal.SIGTERM)
+            statuses = []
+            while 503 not in statuses:
+                time.sleep(0.1)
+                statuses.append(ask(kept.pop(), *login))
+            assert set(statuses) <= {401, 429, 503}
+        finally:
+            sql(f"SELECT pg_terminate_backend(pid) {held}")
+        assert {answer.result() for answer in early} <= {200, 500}
+    assert process.stop(60) == 0
+
+
 def test_sigterm_ends_an_idle_server_at_once(second):
     process, api = second()
     assert api("GET", "/v1/health").status_code == 200  # leaves a connection open

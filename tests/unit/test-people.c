@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "code.h"
 #include "password.h"
@@ -148,12 +149,41 @@ static void test_a_place_that_is_kept(void **state _unused_) {
         assert_int_equal(atomic_load(&done), 1000);
 }
 
+static void *end_workers(void *userdata) {
+        workers_end(userdata);
+        return NULL;
+}
+
+/* Whoever has a place is waited for, and whoever comes later is told. */
+static void test_the_end(void **state _unused_) {
+        unsigned last = 1000, none = 0;
+        Workers *workers;
+        pthread_t ending;
+
+        assert_int_equal(workers_new(&workers, 2, 16, pass_the_gate), 0);
+        atomic_store(&done, 0);
+        assert_true(workers_reserve(workers));
+        assert_int_equal(pthread_create(&ending, NULL, end_workers, workers), 0);
+        while (workers_reserve(workers)) {
+                workers_submit(workers, &none);
+                usleep(1000);
+        }
+        usleep(50000); /* for threads that would not wait */
+        workers_submit(workers, &last);
+        assert_int_equal(pthread_join(ending, NULL), 0);
+        assert_int_equal(atomic_load(&done), 1000);
+        assert_int_equal(workers_waiting(workers), 0);
+        assert_false(workers_reserve(workers));
+        workers_free(workers);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_base32),   cmocka_unit_test(test_pad),
                 cmocka_unit_test(test_uri),      cmocka_unit_test(test_codes),
                 cmocka_unit_test(test_password), cmocka_unit_test(test_qr),
                 cmocka_unit_test(test_workers),  cmocka_unit_test(test_a_place_that_is_kept),
+                cmocka_unit_test(test_the_end),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
