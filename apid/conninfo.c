@@ -2,8 +2,10 @@
 
 #include "conninfo.h"
 
+#include <arpa/inet.h>
 #include <libpq-fe.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 DEFINE_CLEANUP(PQconninfoOption *, PQconninfoFreep, PQconninfoFree)
@@ -15,14 +17,28 @@ static const char *value_of(const PQconninfoOption *options, const char *keyword
         return NULL;
 }
 
-/* libpq takes several, separated by commas, and a socket's folder for a host. */
+/* A socket's folder, nothing for the usual one, or a loopback address. "127.example.org" is none. */
+static bool is_local(const char *host) {
+        struct in6_addr v6;
+        struct in_addr v4;
+
+        if (host[0] == '\0' || host[0] == '/' || host[0] == '@' || strcmp(host, "localhost") == 0)
+                return true;
+        if (inet_pton(AF_INET, host, &v4) == 1)
+                return ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
+        return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+/* libpq takes several, separated by commas. */
 static bool are_local(const char *hosts) {
         for (const char *p = hosts;; p++) {
                 size_t length = strcspn(p, ",");
+                char host[256]; /* a socket's folder is no longer than sun_path, a name than 253 */
 
-                if (length > 0 && p[0] != '/' && p[0] != '@' && strncmp(p, "127.", 4) != 0 &&
-                    !(length == 9 && strncmp(p, "localhost", 9) == 0) &&
-                    !(length == 3 && strncmp(p, "::1", 3) == 0))
+                if (length >= sizeof(host))
+                        return false;
+                snprintf(host, sizeof(host), "%.*s", (int) length, p);
+                if (!is_local(host))
                         return false;
                 p += length;
                 if (!*p)

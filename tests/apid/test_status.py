@@ -179,6 +179,8 @@ def test_an_error_carries_the_gateways_id(observed, apid, new_device, other_comp
 @pytest.mark.parametrize("dsn, saying", [
     ("host=db.example.org dbname=x", "verify-full"), ("host=db.example.org sslmode=require", "verify-full"),
     ("host=localhost,db.example.org", "verify-full"), ("host=/run hostaddr=192.0.2.1", "verify-full"),
+    ("host=127.db.example.org", "verify-full"), ("host=127.0.0.1.example.org", "verify-full"), ("host=::1,127.0.0.1x", "verify-full"),
+    ("host=/run,127.0.0.1,192.0.2.1", "verify-full"), ("hostaddr=::2", "verify-full"),
     ("service=elsewhere", "verify-full"), ("postgresql://db.example.org/x?sslmode=verify-ca", "verify-full"),
     ("host=/run password=secret", "no password"), ("postgresql://apid:secret@localhost/x", "no password"), ("host='", "cannot be read")])
 def test_the_way_to_the_database(apid, tmp_path, dsn, saying):
