@@ -16,11 +16,14 @@
 #include "admin.h"
 #include "http.h"
 #include "sigv4.h"
+#include "text.h"
 #include "value.h"
 
 #define URL_SECONDS     60U
 #define BODY_SIZE       32U
 #define CONNECT_SECONDS 10
+#define FOUND_SIZE      200
+#define CODE_MAX        100 /* bytes of the server's word; S3's own are shorter */
 
 typedef struct Check {
         Admin *admin;
@@ -110,15 +113,19 @@ static int report(Check *check, const char *what, bool good, const char *found) 
         return 0;
 }
 
-/* What came of it, in the server's own word if it has one. */
-static void describe(const Check *check, int status, char *ret, size_t size) {
+/* What came of it, in the server's own word if it has one. That is the tenant's server, and whoever reads
+ * it is root at a terminal. */
+static void describe(const Check *check, int status, const char *more, char ret[static FOUND_SIZE]) {
         const char *code = status > 0 && check->result.body ? strstr(check->result.body, "<Code>") : NULL;
+        int length = code ? (int) strcspn(code + 6, "<") : 0;
+        char text[FOUND_SIZE];
 
         if (status < 0)
-                snprintf(ret, size, "no answer: %s", check->result.text ?: strerror(-status));
+                snprintf(text, sizeof(text), "no answer: %s", check->result.text ?: strerror(-status));
         else
-                snprintf(ret, size, "%s (%d%s%.*s)", status < 300 ? "done" : "refused", status,
-                         code ? " " : "", code ? (int) strcspn(code + 6, "<") : 0, code ? code + 6 : "");
+                snprintf(text, sizeof(text), "%s (%d%s%.*s)%s", status < 300 ? "done" : "refused", status,
+                         code ? " " : "", length < CODE_MAX ? length : CODE_MAX, code ? code + 6 : "", more);
+        text_sanitize(ret, FOUND_SIZE, text);
 }
 
 typedef struct Probe {
@@ -205,7 +212,7 @@ static int run_probe(Check *check, const Probe *probe) {
         _cleanup_free_ char *path = NULL, *source = NULL;
         HttpHeader headers[16];
         size_t n = 0;
-        char found[200];
+        char found[FOUND_SIZE];
         bool on_bucket = probe->query && strcmp(probe->query, "acl=") != 0;
 
         if (probe->outside && column(check, "prefix")[0] == '\0')
@@ -228,16 +235,15 @@ static int run_probe(Check *check, const Probe *probe) {
         if (status < 0 && check->result.error == 0)
                 return status;
         check->deleted = status >= 200 && status < 300 && strcmp(probe->method, "DELETE") == 0;
-        describe(check, status, found, sizeof(found));
-        if (status == 200 && puts && !is_encrypted(check, answer))
-                strcat(found, ", and did not encrypt it");
+        bool plain = status == 200 && puts && !is_encrypted(check, answer);
+        describe(check, status, plain ? ", and did not encrypt it" : "", found);
         return report(check, probe->what, is_as_wanted(check, probe, status, answer), found);
 }
 
 static int probe_without_key(Check *check) {
         _cleanup_(http_request_freep) HttpRequest *answer = NULL;
         _cleanup_free_ char *url = NULL;
-        char found[200];
+        char found[FOUND_SIZE];
 
         if (asprintf(&url, "https://%s%s", check->host, check->path) < 0) {
                 url = NULL;
@@ -246,7 +252,7 @@ static int probe_without_key(Check *check) {
         int status = request(check, "GET", url, NULL, 0, NULL, &answer);
         if (status < 0 && check->result.error == 0)
                 return status;
-        describe(check, status, found, sizeof(found));
+        describe(check, status, "", found);
         return report(check, "get without a key", status == 403, found);
 }
 
@@ -274,7 +280,7 @@ static int probe_plain_http(Check *check) {
         _cleanup_free_ char *url = sign(check, "GET", check->http_host, check->path, NULL, NULL, 0);
         _cleanup_free_ char *host = strdup(check->http_host), *text = NULL;
         const char *what = "get by plain HTTP";
-        char answer[64] = "", found[200];
+        char answer[64] = "", found[FOUND_SIZE];
 
         if (!url || !host)
                 return -ENOMEM;

@@ -1,8 +1,11 @@
 """streamsight-admin bucket check, on a real S3 server: silent about the policies as shipped, and never about a weaker one."""
 
+import http.server
 import itertools
 import json
+import ssl
 import subprocess
+import threading
 
 import pytest
 
@@ -121,6 +124,47 @@ def test_a_server_that_does_not_encrypt_is_found(check):
 
 def test_a_key_of_the_service_that_is_not_there_is_found(check):
     assert check(sse="aws:kms", kms_key_id="unknown")[:2] == (1, {"put"})
+
+
+class _Hostile(http.server.BaseHTTPRequestHandler):
+    """Takes everything, encrypts nothing, and has much to say of it."""
+    code = b"A" * 97 + "é".encode() + b"\x1b]0;owned\x07\xff" + b"A" * 300
+
+    def _answer(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = b"<Error><Code>" + self.code + b"</Code></Error>"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_PUT = do_GET = do_DELETE = _answer
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("code", [_Hostile.code, b"\x1b[2J\x1b]0;owned\x07\r\n\xff\xc2\x9b31m", b""], ids=["long", "escapes", "empty"])
+def test_a_servers_words_are_shown_as_words(stack, apid, command, monkeypatch, code):
+    """Neither longer than a line, nor as what a terminal does."""
+    monkeypatch.setattr(_Hostile, "code", code)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate = stack.ca.issue("hostile", [f"DNS:{stack.s3.host}"])
+    context.load_cert_chain(certificate.cert_file, certificate.key_file)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Hostile) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        company = apid.create_company("Hostile Corp")
+        apid.admin("bucket", "set", "--company", company, "--endpoint", f"https://{stack.s3.host}:{server.server_port}", "--region", "r",
+                   "--bucket", "recordings", "--prefix", "p", "--access-key-id", "K", "--path-style", "--sse", "AES256", stdin="secret\n")
+        run = lambda *options: subprocess.run([*command, *options, "bucket", "check", "--company", company, "--ca-file",
+                                               stack.ca.cert_file], capture_output=True, timeout=120)
+        done, as_json = run(), run("--json")
+        server.shutdown()
+    assert done.returncode == as_json.returncode == 1, done.stderr
+    line, = [line for line in done.stdout.decode().split("\n") if line.startswith("WRONG")]  # UTF-8, and not cut within a character
+    assert line.isprintable() and len(line) < 260 and line.endswith("), and did not encrypt it"), line
+    assert json.loads(as_json.stdout)["checks"][0]["found"] == line.split("put", 1)[1].strip()
 
 
 def test_for_people(stack, apid, command):
