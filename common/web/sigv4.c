@@ -132,7 +132,8 @@ static int compare_headers(const void *a, const void *b) {
 }
 
 /* Signed headers with host, in the order of their names. */
-static int sort_headers(const SigV4Request *request, SigV4Header ret[static SIGV4_HEADERS_MAX + 1]) {
+static int sort_headers(const SigV4Request *request, const char *host,
+                        SigV4Header ret[static SIGV4_HEADERS_MAX + 1]) {
         if (request->n_headers > SIGV4_HEADERS_MAX)
                 return -E2BIG;
         for (size_t i = 0; i < request->n_headers; i++) {
@@ -140,7 +141,7 @@ static int sort_headers(const SigV4Request *request, SigV4Header ret[static SIGV
                         return -EINVAL;
                 ret[i] = request->headers[i];
         }
-        ret[request->n_headers] = (SigV4Header){ "host", request->host };
+        ret[request->n_headers] = (SigV4Header){ "host", host };
         qsort(ret, request->n_headers + 1, sizeof(SigV4Header), compare_headers);
         for (size_t i = 0; i < request->n_headers; i++)
                 if (strcmp(ret[i].name, ret[i + 1].name) == 0)
@@ -288,7 +289,13 @@ int sigv4_presign(const SigV4Request *request, char **ret) {
                 return -EIO;
         memcpy(date, stamp, 8);
         put(&scope, date, "/", request->region, "/" SERVICE "/aws4_request");
-        r = sort_headers(request, headers);
+        const char *port = strchr(request->host, ':');
+        _cleanup_free_ char *host = port && strcmp(port, ":443") == 0
+                                                    ? strndup(request->host, (size_t) (port - request->host))
+                                                    : strdup(request->host);
+        if (!host)
+                return -ENOMEM;
+        r = sort_headers(request, host, headers);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < n; i++)
@@ -302,7 +309,7 @@ int sigv4_presign(const SigV4Request *request, char **ret) {
             (r = sign(request, stamp, scope.data, canonical, signature)) < 0)
                 return r;
 
-        put(&url, "https://", request->host);
+        put(&url, "https://", host);
         put_encoded(&url, request->path, true);
         put(&url, "?", query.data, "&X-Amz-Signature=");
         put_hex(&url, signature);

@@ -18,7 +18,8 @@ typedef struct SigV4Header {
 
 typedef struct SigV4Request {
         const char *method;
-        const char *host; /* with ":port" unless it is 443: as the client will send it in Host */
+        const char *host; /* ":443" is left out of the URL and of what is signed, as clients leave it out of
+                             Host */
         const char *path; /* "/bucket/key" in UTF-8, not percent-encoded */
         /* More of the query, percent-encoded and in the order of names, which begin with lower-case letters:
          * "list-type=2&prefix=a%2Fb". NULL: none. */

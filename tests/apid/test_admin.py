@@ -181,6 +181,8 @@ def test_codes_and_tokens(admin, company, sql):
     (["bucket", "set", "--company", "COMPANY", *BUCKET], "Secret access key must be one line"),
     (["bucket", "set", "--company", "COMPANY", *[a.replace("https", "http") for a in BUCKET]], "malformed"),
     (["bucket", "set", "--company", "COMPANY", *[a.replace("a/b", "/a") for a in BUCKET]], "malformed"),
+    (["bucket", "set", "--company", "COMPANY", *[a.replace("9000", "0") for a in BUCKET]], "malformed"),
+    (["bucket", "set", "--company", "COMPANY", *[a.replace("9000", "99999") for a in BUCKET]], "malformed"),
     (["bucket", "set", "--company", "COMPANY", *BUCKET, "--sse", "rot13"], "malformed")])
 def test_errors(admin, company, args, saying):
     secret = "" if saying.startswith("Secret") else "secret\n"

@@ -175,7 +175,9 @@ def test_a_bucket_that_the_api_set_is_used(staff, stack, worker, http):
     again = staff.admin("POST", "/v1/buckets", body)
     assert again.json()["id"] == answer.json()["id"]
     assert [b["id"] for b in staff.owner("GET", "/v1/buckets").json()["buckets"] if b["current"]] == [again.json()["id"]]
-    for change in ({"endpoint": "http://s3.example.org"}, {"bucket": "UPPER"}, {"prefix": "/x"}, {"region": "a b"}):
+    for change in ({"endpoint": "http://s3.example.org"}, {"endpoint": "https://s3.example.org:0"}, {"endpoint": "https://s3.example.org:0443"},
+                   {"endpoint": "https://s3.example.org:65536"}, {"endpoint": "https://s3.example.org:999999"},
+                   {"endpoint": "https://s3.example.org:"}, {"bucket": "UPPER"}, {"prefix": "/x"}, {"region": "a b"}):
         assert code_of(staff.admin("POST", "/v1/buckets", body | change)) == (422, "bucket_invalid")
     assert [b["id"] for b in staff.owner("GET", "/v1/buckets").json()["buckets"] if b["current"]] == [again.json()["id"]]
 

@@ -62,6 +62,22 @@ static void test_all_of_it_is_signed(void **state _unused_) {
         }
 }
 
+/* The port that clients leave out of Host. */
+static void test_the_usual_port(void **state _unused_) {
+        SigV4Request with_port = example, another = example;
+        char host[64];
+
+        snprintf(host, sizeof(host), "%s:443", example.host);
+        with_port.host = host;
+        _cleanup_free_ char *url = NULL, *url_with_port = NULL, *url_another = NULL;
+        assert_int_equal(sigv4_presign(&example, &url), 0);
+        assert_int_equal(sigv4_presign(&with_port, &url_with_port), 0);
+        assert_string_equal(url_with_port, url);
+        another.host = "examplebucket.s3.amazonaws.com:4430";
+        assert_int_equal(sigv4_presign(&another, &url_another), 0);
+        assert_memory_equal(url_another, "https://examplebucket.s3.amazonaws.com:4430/", 44);
+}
+
 static void test_order_and_spaces_do_not_matter(void **state _unused_) {
         const SigV4Header a[] = { { "x-a", "one two" }, { "x-b", "2" } },
                           b[] = { { "x-b", "  2 " }, { "x-a", " one   two" } };
@@ -126,6 +142,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_documented_example),
                 cmocka_unit_test(test_all_of_it_is_signed),
+                cmocka_unit_test(test_the_usual_port),
                 cmocka_unit_test(test_order_and_spaces_do_not_matter),
                 cmocka_unit_test(test_refuses_what_cannot_be_signed),
         };
