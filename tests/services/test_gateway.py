@@ -1,5 +1,7 @@
 """The shipped gateway: what it refuses, bounds and tells apid."""
 
+import concurrent.futures
+import http.client
 import http.server
 import json
 import socket
@@ -13,7 +15,7 @@ import requests
 from services import names
 from services.ca import CertificateAuthority
 from services.faultserver import FaultServer
-from services.gateway import Gateway
+from services.gateway import Gateway, Passthrough
 
 
 class _Witness(http.server.BaseHTTPRequestHandler):
@@ -29,22 +31,63 @@ class _Witness(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_GET = do_POST = _say
+    def do_GET(self):
+        if self.path == "/v1/auth/slow":
+            assert self.server.gate.wait(60)
+        self._say()
+
+    do_POST = _say
 
     def log_message(self, *_):
         pass
 
 
 @pytest.fixture(scope="module")
-def witnessed(ca, services):
-    """A gateway of its own before the witness, so that it can be flooded."""
+def witness():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Witness) as upstream:
+        upstream.gate = threading.Event()
         threading.Thread(target=upstream.serve_forever, daemon=True).start()
-        gateway = Gateway(services.run_dir / "gw-witness", ca, upstream.server_port)
-        gateway.start()
-        yield gateway
-        gateway.stop()
+        yield upstream
         upstream.shutdown()
+
+
+@pytest.fixture(scope="module")
+def witnessed(ca, services, witness):
+    """A gateway of its own before the witness, so that it can be flooded."""
+    gateway = Gateway(services.run_dir / "gw-witness", ca, witness.server_port)
+    gateway.start()
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture
+def behind(ca, services, witness):
+    """(the public zone's nginx, the private one's behind it), before the witness."""
+    gateway = Gateway(services.run_dir / "gw-behind", ca, witness.server_port, behind="127.0.0.1").start()
+    passthrough = Passthrough(services.run_dir / "gw-passthrough", gateway).start()
+    yield passthrough, gateway
+    passthrough.stop()
+    gateway.stop()
+
+
+@pytest.fixture
+def client(ca):
+    """Asks by a connection of its own from an address of this machine, or from wherever a proxy says: (status, headers that
+    arrived)."""
+    def ask(port, path="/v1/thing", method="GET", *, source="127.0.0.1", proxy=None, headers={}):
+        context = ssl.create_default_context(cafile=ca.cert_file)
+        with socket.create_connection(("127.0.0.1", port), 60, (source, 0)) as s:
+            if proxy:
+                family, end = ("TCP6", "::1") if ":" in proxy else ("TCP4", "127.0.0.1")
+                s.sendall(f"PROXY {family} {proxy} {end} 1024 443\r\n".encode())
+            with context.wrap_socket(s, server_hostname=names.API) as t:
+                connection = http.client.HTTPConnection(names.API)
+                connection.sock = t
+                connection.request(method, path, headers=headers)
+                answer = connection.getresponse()
+                body = json.loads(answer.read())
+                return answer.status, {k.lower(): v for k, v in body.get("headers", {}).items()}
+    return ask
 
 
 def tls(port, version, name=names.API):
@@ -117,12 +160,83 @@ def test_gateway_limits_rates(witnessed, http):
 @pytest.mark.parametrize("headers", [lambda name: {"Authorization": f"Bearer {name}"}, lambda name: {"Cookie": f"a=b; __Host-streamsight={name}"}])
 def test_gateway_limits_each_caller(witnessed, http, headers):
     """One device or session cannot use up what all behind its address share."""
-    ask = lambda name: http.get(witnessed.url + "/v1/thing", headers=headers(name)).status_code
-    statuses = []
+    ask = lambda name: http.get(witnessed.url + "/v1/thing", headers=headers(f"{name}.{kind}")).status_code
+    statuses, kind = [], [*headers("")][0]
     while 429 not in statuses and len(statuses) < 2000:
         statuses.append(ask("greedy"))
     assert statuses[:100] == [200] * 100 and statuses[-1] == 429
     assert ask("modest") == 200 and http.get(witnessed.url + "/v1/thing").status_code == 200
+
+
+# As apid takes them, too.
+SPELLINGS = {"Authorization": ["Bearer {}", "bearer {}", "BEARER  {}", "Bearer     {}"],
+             "Cookie": ["__Host-streamsight={}", "a=b;__Host-streamsight={}", "__HOST-STREAMSIGHT={}", '__Host-streamsight="{}"',
+                        "a=b,__Host-streamsight ={}"]}
+
+
+@pytest.mark.parametrize("header", SPELLINGS)
+def test_gateway_knows_a_caller_however_spelt(witnessed, http, header):
+    statuses, spellings = [], SPELLINGS[header]
+    while 429 not in statuses and len(statuses) < 1000:
+        statuses.append(http.get(witnessed.url + "/v1/thing", headers={
+            header: spellings[len(statuses) % len(spellings)].format(f"caller.{header}")}).status_code)
+    assert statuses[:100] == [200] * 100 and statuses[-1] == 429
+
+
+@pytest.mark.parametrize("header", SPELLINGS)
+def test_apid_knows_them_so_too(stack, http, header):
+    token = stack.apid.viewer_token(stack.apid.create_company("Spelt Corp"))
+    for spelling in SPELLINGS[header]:
+        answer = http.get(f"http://127.0.0.1:{stack.apid.port}/v1/employees", headers={header: spelling.format(token)})
+        assert answer.status_code == 200, spelling
+
+
+def test_gateway_knows_a_network_of_ipv6(behind, client):
+    """Whoever has one address of it has all."""
+    _, gateway = behind
+    enroll = lambda proxy: client(gateway.port, "/v1/devices/enroll", "POST", proxy=proxy)[0]
+    statuses = []
+    while 429 not in statuses and len(statuses) < 200:
+        statuses.append(enroll(f"2001:db8:1:2:{len(statuses) + 1:x}:a0a:0a0a:{len(statuses) + 1:x}"))
+    assert statuses[:50] == [200] * 50 and statuses[-1] == 429
+    assert enroll("2001:db8:1:3::1") == enroll("2001:db8:1:a0a::1") == 200
+    # An IPv4 address as IPv6 writes it is that one.
+    assert any(enroll("::ffff:192.0.2.1") == 429 for _ in range(200))
+    assert 429 in [enroll("192.0.2.1") for _ in range(3)]
+    assert enroll("::ffff:192.0.2.2") == enroll("192.0.2.3") == 200
+
+
+def test_gateway_keeps_places_for_others_logins(behind, client, witness):
+    _, gateway = behind
+    login = lambda proxy: client(gateway.port, "/v1/auth/slow", proxy=proxy)[0]
+    witness.gate.clear()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        greedy = [pool.submit(login, "192.0.2.7") for _ in range(6)]
+        done, waiting = concurrent.futures.wait(greedy, 5)
+        modest = pool.submit(login, "192.0.2.8")
+        try:
+            assert [answer.result() for answer in done] == [429] * 2
+            assert not concurrent.futures.wait([modest], 1).done
+        finally:
+            witness.gate.set()
+        assert [answer.result() for answer in waiting] == [200] * 4 and modest.result() == 200
+
+
+def test_gateway_behind_another_knows_the_client(behind, client):
+    """Its address, by which the limits and the audit trail know it, is what the first nginx says, and nobody else."""
+    passthrough, gateway = behind
+    who = lambda port, **arguments: client(port, **arguments)[1]["x-forwarded-for"]
+    assert who(passthrough.port, source="127.0.0.5") == "127.0.0.5"
+    assert who(passthrough.port, source="127.0.0.6", headers={"X-Forwarded-For": "203.0.113.9"}) == "127.0.0.6"
+    assert who(gateway.port, source="127.0.0.1", proxy="203.0.113.9") == "203.0.113.9"  # as the first one does
+    assert who(gateway.port, source="127.0.0.7", proxy="203.0.113.9") == "127.0.0.7"
+    with pytest.raises(OSError):
+        client(gateway.port)  # nobody has said who it is
+    statuses = []
+    while 429 not in statuses and len(statuses) < 200:
+        statuses.append(client(passthrough.port, "/v1/devices/enroll", "POST", source="127.0.0.8")[0])
+    assert statuses[:50] == [200] * 50 and statuses[-1] == 429
+    assert client(passthrough.port, "/v1/devices/enroll", "POST", source="127.0.0.9")[0] == 200
 
 
 WEAK = ["ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA",
