@@ -1,5 +1,6 @@
 """A private Redis on a loopback port: TLS 1.3 alone, one ACL user, nothing on disk."""
 
+import hashlib
 import os
 import pathlib
 import secrets
@@ -45,9 +46,9 @@ class Redis:
         self.password_file.touch(mode=0o600)
         self.password_file.write_text(password + "\n")
         certificate = self._ca.issue(f"redis-{self.port}")
-        files = {}
+        files, known = {}, hashlib.sha256(password.encode()).hexdigest()
         for name, text in (("key", pathlib.Path(certificate.key_file).read_text()),
-                           ("acl", f"user default off\nuser {self.user} on >{password} ~streamsight:* -@all +getex +set +del +ping\n")):
+                           ("acl", f"user default off\nuser {self.user} on #{known} ~streamsight:* -@all +getex +set +del +ping\n")):
             files[name] = self._dir / "data" / name
             files[name].touch(mode=0o600)
             files[name].write_text(text)
