@@ -150,30 +150,28 @@ int rotate_method(sd_bus_message *message, void *userdata, sd_bus_error *error) 
 bool rotate_token_answered(bool refused, void *userdata) {
         _cleanup_(EVP_PKEY_freep) EVP_PKEY *next = NULL, *present = NULL;
         Broker *broker = userdata;
+        bool tried = broker->trying_next_key;
         int r;
 
-        if (!refused && !broker->trying_next_key)
+        if (!refused && !tried)
                 return false;
         r = identity_load_next_key(broker->settings.state_directory, &next);
-        if (r < 0)
+        if (r < 0 && !tried)
                 return false;
-        if (!refused) {
-                broker->trying_next_key = false;
+        broker->trying_next_key = !tried;
+        if (!tried)
+                return identity_set_key(&broker->identity, next) >= 0;
+        if (!refused && r >= 0) {
                 r = promote(broker, next);
                 if (r < 0)
                         log_error_errno(r, "Cannot put the device's new key in place: %m");
                 return false;
         }
-        /* Neither is taken: then it is not for the key. */
-        if (broker->trying_next_key) {
-                broker->trying_next_key = false;
-                r = identity_load_key(broker->settings.state_directory, &present);
-                if (r >= 0)
-                        (void) identity_set_key(&broker->identity, present);
-                return false;
-        }
-        broker->trying_next_key = true;
-        return identity_set_key(&broker->identity, next) >= 0;
+        /* Neither is taken: then it is not for the key. Or the next one has been given up meanwhile. */
+        r = identity_load_key(broker->settings.state_directory, &present);
+        if (r >= 0)
+                (void) identity_set_key(&broker->identity, present);
+        return false;
 }
 
 void rotate_cancel(Broker *broker) {

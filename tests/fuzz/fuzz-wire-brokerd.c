@@ -298,7 +298,20 @@ static void check_recordings(void) {
         broker.recordings = recordings_free(broker.recordings);
 }
 
+/* What it has signed with, it can sign with after the next start. */
+static void check_key(void) {
+        _cleanup_(EVP_PKEY_freep) EVP_PKEY *key = NULL;
+        int r;
+
+        if (!identity_enrolled(&broker.identity) || broker.identity.key == enrolled.key)
+                return;
+        r = broker.trying_next_key ? identity_load_next_key("", &key) : identity_load_key("", &key);
+        if (r < 0 || EVP_PKEY_eq(key, broker.identity.key) != 1)
+                promise_broken("a key that is not kept");
+}
+
 static void close_brokerd(void) {
+        check_key();
         enrol_cancel(&broker);
         unenrol_cancel(&broker);
         rotate_cancel(&broker);
