@@ -94,6 +94,16 @@ class Place:
         self.victim.write_text("still here\n")
         self.victim.chmod(0o666)
 
+    def heard(self, message, timeout=30):
+        """Whether it comes to systemd's socket in time."""
+        self._systemd.settimeout(timeout)
+        try:
+            while self._systemd.recv(4096) != message:
+                pass
+        except TimeoutError:
+            return False
+        return True
+
     def intact(self):
         return self.victim.exists() and self.victim.read_text() == "still here\n" and \
             [path.name for path in self.dir.glob("victim*")] == ["victim"]
@@ -122,8 +132,9 @@ class Place:
         moves = "".join(f"exec {100 + i}<&{fd}; " for i, fd in enumerate(fds)) + "".join(f"exec {fd}<&-; " for fd in fds)
         moves += "".join(f"exec {3 + i}<&{100 + i} {100 + i}<&-; " for i in range(len(fds)))
         moves += f"ulimit -Sn {limit}; " if limit else ""
+        self._systemd.settimeout(0)
         with contextlib.suppress(BlockingIOError):
-            while self._systemd.recv(4096, socket.MSG_DONTWAIT):
+            while self._systemd.recv(4096):
                 pass  # nobody is to wait for room
         log = open(self.dir / f"{process}.log", "w+b")
         started = subprocess.Popen(

@@ -122,6 +122,16 @@ def test_what_the_kernel_says_of_it(place, process):
 
 
 @pytest.mark.parametrize("process", PROCESSES)
+def test_systemd_still_hears_from_it(place, process):
+    """Over the socket that it had before it entered."""
+    started = place.confined(process, attacked=False, WATCHDOG_USEC="2000000")
+    try:
+        assert place.heard(b"READY=1") and place.heard(b"WATCHDOG=1") and place.heard(b"WATCHDOG=1")
+    finally:
+        end(started)
+
+
+@pytest.mark.parametrize("process", PROCESSES)
 def test_its_own_user_cannot_look_into_it(place, process):
     """Promise 3, of a process of an ordinary user with what its unit gives."""
     started = place.confined(process, attacked=False, user="nobody")
