@@ -70,6 +70,17 @@ def test_it_must_say_what_the_request_says(device, sql, change):
     assert sql(f"SELECT count(*) FROM streamsight.segment WHERE recording_id = '{recording}'") == "0"
 
 
+def test_it_must_follow_the_one_that_the_request_says(device):
+    recording = device.open()
+    assert device.offer(recording, 0, b"first").status_code == 201
+    body = device.signed_segment(recording, 1, b"second", b"first")
+    claims = device.segment_claims(recording, body)
+    body["statement"] = device.statement("segment", claims | {"previous_sha256": "0" * 64})
+    assert code_of(post(device, recording, body)) == INVALID
+    body["statement"] = device.statement("segment", claims)
+    assert post(device, recording, body).status_code == 201
+
+
 def test_it_must_be_signed_by_this_device(device, new_device, api):
     recording = device.open()
     body = device.signed_segment(recording, 0, b"data")

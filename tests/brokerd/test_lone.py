@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import socket
 import stat
 import struct
@@ -172,6 +173,9 @@ def test_a_key_that_others_can_read_is_not_used(lone):
     key.chmod(0o640)
     refuses_to_start(lone, "Cannot read this device's key")
     key.chmod(0o600)
+    shutil.chown(key, "nobody")
+    refuses_to_start(lone, "Cannot read this device's key")
+    shutil.chown(key, "root")
     key.write_text("no key")
     refuses_to_start(lone, "Bad message")
     key.write_bytes(MAGIC + bytes(100))

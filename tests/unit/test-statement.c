@@ -138,17 +138,20 @@ static void test_what_is_not_signed(void **state _unused_) {
         EVP_PKEY_free(key);
 }
 
-static int verify_from(EVP_PKEY *key, const char *device, const char *recording, const char *started_at) {
+static int verify_as(EVP_PKEY *key, const char *type, const char *more, const char *device,
+                     const char *recording, const char *started_at) {
         json_t *jwk = NULL, *header, *claims;
         EVP_PKEY *read_key = NULL;
         SegmentStatement read;
         char *text = NULL;
 
         assert_int_equal(jwk_from_key(key, &jwk), 0);
-        header = json_pack("{s:o, s:s}", "jwk", jwk, "typ", "streamsight-segment+jwt");
+        header = json_pack("{s:o, s:s}", "jwk", jwk, "typ", type);
         claims = json_pack("{s:s, s:s, s:b, s:n, s:s, s:i, s:s, s:i, s:s}", "device", device, "ended_at",
                            segment.ended_at, "final", 0, "previous_sha256", "recording", recording,
                            "sequence", 0, "sha256", HASH_A, "size", 1, "started_at", started_at);
+        if (more)
+                assert_int_equal(json_object_set_new(claims, more, json_true()), 0);
         assert_int_equal(jws_sign(key, header, claims, &text), 0);
         int r = segment_statement_verify(text, &read, &read_key);
         EVP_PKEY_free(read_key);
@@ -156,6 +159,10 @@ static int verify_from(EVP_PKEY *key, const char *device, const char *recording,
         json_decref(header);
         json_decref(claims);
         return r;
+}
+
+static int verify_from(EVP_PKEY *key, const char *device, const char *recording, const char *started_at) {
+        return verify_as(key, "streamsight-segment+jwt", NULL, device, recording, started_at);
 }
 
 /* Whoever signs with a key of their own may say anything. */
@@ -174,6 +181,12 @@ static void test_what_is_not_read(void **state _unused_) {
                 assert_int_equal(verify_from(key, ids[i], segment.recording, segment.started_at), -EBADMSG);
                 assert_int_equal(verify_from(key, segment.device, ids[i], segment.started_at), -EBADMSG);
         }
+        assert_int_equal(verify_as(key, "streamsight-recording+jwt", NULL, segment.device, segment.recording,
+                                   segment.started_at),
+                         -EBADMSG);
+        assert_int_equal(verify_as(key, "streamsight-segment+jwt", "more", segment.device, segment.recording,
+                                   segment.started_at),
+                         -EBADMSG);
         for (size_t i = 0; i < ELEMENTSOF(times); i++)
                 assert_int_equal(verify_from(key, segment.device, segment.recording, times[i]), -EBADMSG);
         EVP_PKEY_free(key);
