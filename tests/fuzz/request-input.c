@@ -180,28 +180,42 @@ static size_t pick_token(const Draft *draft, size_t at, size_t *ret_size) {
         return at;
 }
 
-static const struct Operation *pick_operation(void) {
-        for (;;) {
-                const struct Operation *operation = management_routes[below(n_management_routes)].operation;
-                if (operation)
-                        return operation;
-        }
-}
-
-static void pick_name(char ret[static VALUE_MAX]) {
-        const char *name = pick_operation()->fields[below(OPERATION_FIELDS_MAX)].name;
-
-        snprintf(ret, VALUE_MAX, "%s", name && below(2) ? name : names[below(ELEMENTSOF(names))]);
-}
-
-/* One of the words that a field may have. */
-static void pick_choice(char ret[static VALUE_MAX]) {
-        const char *words =
-                        pick_operation()->fields[below(OPERATION_FIELDS_MAX)].words ?: "owner admin active";
-
+/* One of words with spaces between them. */
+static void pick_word(const char *words, char ret[static VALUE_MAX]) {
         for (size_t n = below(4); n > 0 && strchr(words, ' '); n--)
                 words = strchr(words, ' ') + 1;
         snprintf(ret, VALUE_MAX, "%.*s", (int) strcspn(words, " "), words);
+}
+
+/* One that the table of routes has; of this name (NULL: of any), or NULL. */
+static const Field *pick_field(const char *name) {
+        for (size_t tries = 0; tries < 2000; tries++) {
+                const struct Operation *operation = management_routes[below(n_management_routes)].operation;
+                const Field *field = operation ? &operation->fields[below(OPERATION_FIELDS_MAX)] : NULL;
+                if (field && field->name && (!name || strcmp(field->name, name) == 0))
+                        return field;
+        }
+        return NULL;
+}
+
+/* Its least or greatest value, or one beyond; whether it is a string in JSON. */
+static bool pick_bound(const Field *field, char ret[static VALUE_MAX]) {
+        uint64_t bounds[] = { field->maximum, field->maximum + 1, field->minimum, field->minimum - 1 };
+
+        switch (field->type) {
+        case FIELD_UINT:
+                snprintf(ret, VALUE_MAX, "%lli", (long long) bounds[below(4)]);
+                return false;
+        case FIELD_TEXT:
+                snprintf(ret, VALUE_MAX, "$long.%llu", (unsigned long long) bounds[below(2)]);
+                return true;
+        case FIELD_BOOL:
+                strcpy(ret, below(2) ? "true" : "false");
+                return false;
+        default:
+                pick_word(field->words ?: "null", ret);
+                return field->words;
+        }
 }
 
 static void pick_value(char ret[static VALUE_MAX]) {
@@ -216,7 +230,7 @@ static void pick_value(char ret[static VALUE_MAX]) {
                 snprintf(ret, VALUE_MAX, "$%s", words_name(below(n)) ?: "");
                 break;
         case 3:
-                pick_choice(ret);
+                pick_word(pick_field(NULL)->words ?: "active disabled left employed", ret);
                 break;
         default:
                 snprintf(ret, VALUE_MAX, "%s", values[below(ELEMENTSOF(values))]);
@@ -273,25 +287,91 @@ static void change_members(Draft *draft) {
         free(text);
 }
 
-/* Another member, or another value of the query. */
-static void add_member(Draft *draft) {
-        char name[VALUE_MAX], value[VALUE_MAX], text[2 * VALUE_MAX + 8];
-        size_t size, begin = pick_request(draft, &size);
-        const char *line = memchr(draft->data + begin, '\n', size), *brace = NULL;
+/* Of a request with a body the end of its head, else NULL; *ret_line: the end of its first line, or NULL. */
+static const char *find_body(const Draft *draft, size_t begin, size_t size, const char **ret_line) {
+        const char *text = draft->data + begin;
 
-        pick_name(name);
-        pick_value(value);
-        if (line)
-                brace = memchr(line, '{', size - (size_t) (line - (draft->data + begin)));
-        if (brace) {
-                const char *quote = below(2) ? "\"" : "";
-                snprintf(text, sizeof(text), "\"%s\":%s%s%s,", name, quote, value, quote);
-                put(draft, (size_t) (brace - draft->data) + 1, 0, text, strlen(text));
-        } else if (line) {
+        *ret_line = memchr(text, '\n', size);
+        return *ret_line ? memchr(*ret_line, '{', size - (size_t) (*ret_line - text)) : NULL;
+}
+
+/* Gives a member, or a value of the query, another value; adds it if it is not there. */
+static void set_member(Draft *draft, const char *name, const char *value, bool quoted) {
+        size_t size, begin = pick_request(draft, &size);
+        const char *line, *body = find_body(draft, begin, size, &line), *quote = quoted ? "\"" : "";
+        char text[2 * VALUE_MAX + 8];
+
+        if (!line)
+                return;
+        if (!body) {
                 bool has = memchr(draft->data + begin, '?', (size_t) (line - (draft->data + begin)));
                 snprintf(text, sizeof(text), "%c%s=%s", has ? '&' : '?', name, value);
                 put(draft, (size_t) (line - draft->data), 0, text, strlen(text));
+                return;
         }
+        snprintf(text, sizeof(text), "\"%s\":", name);
+        const char *there = memmem(body, size - (size_t) (body - (draft->data + begin)), text, strlen(text));
+        if (there) {
+                there += strlen(text);
+                size_t length = *there == '"' ? 1 + strcspn(there + 1, "\"\f") : strcspn(there, ",}\f");
+                length += there[length] == '"';
+                snprintf(text, sizeof(text), "%s%s%s", quote, value, quote);
+                put(draft, (size_t) (there - draft->data), length, text, strlen(text));
+        } else {
+                snprintf(text, sizeof(text), "\"%s\":%s%s%s%s", name, quote, value, quote,
+                         body[1] == '}' ? "" : ",");
+                put(draft, (size_t) (body - draft->data) + 1, 0, text, strlen(text));
+        }
+}
+
+/* A member that is there, or one more. */
+static void change_field(Draft *draft) {
+        char name[VALUE_MAX] = "", value[VALUE_MAX];
+        size_t size, at = pick_token(draft, below(draft->size + 1), &size);
+
+        snprintf(name, sizeof(name), "%.*s", (int) size, draft->data + at);
+        const Field *field = pick_field(name) ?: pick_field(NULL);
+        if (!field)
+                return;
+        bool quoted = pick_bound(field, value);
+        if (strcmp(name, field->name) != 0 || size + 3 > draft->size - at) {
+                set_member(draft, field->name, value, quoted);
+                return;
+        }
+        /* Behind the name and "\":". */
+        at += size + 2;
+        size = draft->data[at] == '"' ? 2 + strcspn(draft->data + at + 1, "\"\f")
+                                      : strcspn(draft->data + at, ",}\f");
+        if (size > draft->size - at)
+                return;
+        char text[VALUE_MAX + 2];
+        snprintf(text, sizeof(text), "%s%s%s", quoted ? "\"" : "", value, quoted ? "\"" : "");
+        put(draft, at, size, text, strlen(text));
+}
+
+static void add_member(Draft *draft) {
+        const char *name = below(2) ? pick_field(NULL)->name : names[below(ELEMENTSOF(names))];
+        char value[VALUE_MAX];
+
+        pick_value(value);
+        set_member(draft, name, value, below(2));
+}
+
+/* A number made one that is near it, or another length. */
+static void change_number(Draft *draft) {
+        size_t at = below(draft->size + 1), n;
+        char number[32];
+
+        while (at < draft->size &&
+               !(strchr(":=,[/", draft->data[at]) && strchr("0123456789", draft->data[at + 1])))
+                at++;
+        if (at++ >= draft->size)
+                return;
+        n = strspn(draft->data + at, "0123456789");
+        unsigned long long old = strtoull(draft->data + at, NULL, 10);
+        const unsigned long long made[] = { old + 1, old - 1, old * 2, old / 2, old * 10, old + 100 };
+        snprintf(number, sizeof(number), "%lli", (long long) made[below(ELEMENTSOF(made))]);
+        put(draft, at, n, number, strlen(number));
 }
 
 /* Another caller or method: the first or second word of the first line. */
@@ -354,7 +434,8 @@ static void change_bytes(Draft *draft) {
 }
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed) {
-        static void (*const changes[])(Draft *) = { change_token,    change_token,  change_token,
+        static void (*const changes[])(Draft *) = { change_field,    change_field,  change_field,
+                                                    change_number,   change_token,  change_token,
                                                     change_token,    copy_token,    change_members,
                                                     add_member,      change_caller, add_header,
                                                     change_requests, change_bytes };

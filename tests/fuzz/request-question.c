@@ -9,7 +9,19 @@
 #include "request-signed.h"
 #include "request-words.h"
 
-#define HEAD_MAX 4096U /* libmicrohttpd says nothing if its memory for the connection is not enough */
+#define VALUES_MAX 200U
+
+/* The connection's memory holds some hundred arguments and cookies; at more, libmicrohttpd ends it without a
+ * word. */
+static bool can_be_held(const char *head) {
+        size_t n = 0;
+
+        while ((head = strpbrk(head, "&;,"))) {
+                head++;
+                n++;
+        }
+        return n <= VALUES_MAX;
+}
 
 static void shape_of(const char *line, char *ret, size_t size) {
         const char *path = line + strcspn(line, " \n");
@@ -96,8 +108,9 @@ void question_make(const char *folder, char *text, size_t size, Question *ret) {
                 ret->caller = "nobody";
         shape_of(rest, ret->shape, sizeof(ret->shape));
         head = words_expand(rest, strlen(rest), NULL, NULL, &head_size);
+        bool held = can_be_held(head);
         write_head(out, head, ret, &path);
-        ret->http &= head_size <= HEAD_MAX;
+        ret->http &= held;
         if (token)
                 fprintf(out, "Authorization: Bearer %s\r\n", token);
 
