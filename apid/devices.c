@@ -38,7 +38,7 @@ static int check_proof(Request *request, EVP_PKEY *key, const char *proof, const
                        const char *wanted) {
         _cleanup_(json_decrefp) json_t *claims = NULL;
         const char *audience, *value;
-        json_int_t issued, expires;
+        json_int_t issued;
         int r;
 
         r = jws_verify(proof, key, &claims);
@@ -53,9 +53,7 @@ static int check_proof(Request *request, EVP_PKEY *key, const char *proof, const
                                               request->context->settings.public_url);
         if (strcmp(value, wanted) != 0)
                 return request_problem(request, PROBLEM_PROOF_INVALID);
-        if (__builtin_add_overflow(issued, (json_int_t) ASSERTION_LIFETIME_MAX, &expires))
-                expires = issued;
-        return assertion_check_time(request, issued, expires);
+        return assertion_check_time(request, issued, issued);
 }
 
 /* "public_key", also as PostgreSQL takes a bytea. */
@@ -115,22 +113,30 @@ int handle_enroll(Request *request) {
                                             database_text(result, "company")));
 }
 
-/* Whoever has only stolen a token has no signature of the present key for the next one. */
-static int check_consent(Request *request, const char *consent, EVP_PKEY *next, const char *present_hex) {
-        _cleanup_(EVP_PKEY_freep) EVP_PKEY *present = NULL;
-        char thumbprint[THUMBPRINT_SIZE];
-        size_t size;
+/* The key that the token's device has at present, as PostgreSQL prints a bytea; borrowed from *result. */
+static int read_present_key(Request *request, PGresult **result, const char **ret) {
+        const char *const who[] = { request->token };
         int r;
 
-        unsigned char *point = PQunescapeBytea((const unsigned char *) present_hex, &size);
-        if (!point)
-                return -ENOMEM;
-        r = size == P256_POINT_SIZE ? p256_from_point(point, &present) : -EIO;
-        PQfreemem(point);
+        r = database_call_repeatable(request, "present_key", who, 1, result);
+        if (r >= 0)
+                *ret = PQgetvalue(*result, 0, 0);
+        return r;
+}
+
+/* A token may be stolen: what it is not enough for wants the present key's signature. */
+static int check_consent(Request *request, const char *present_hex, const char *consent, const char *member,
+                         const char *wanted) {
+        _cleanup_(EVP_PKEY_freep) EVP_PKEY *present = NULL;
+        uint8_t point[P256_POINT_SIZE];
+        int r;
+
+        if (value_parse_bytea(present_hex, point, sizeof(point)) < 0)
+                return -EIO;
+        r = p256_from_point(point, &present);
         if (r < 0)
                 return r == -EBADMSG ? -EIO : r;
-        r = jwk_thumbprint(next, thumbprint);
-        return r < 0 ? r : check_proof(request, present, consent, "key", thumbprint);
+        return check_proof(request, present, consent, member, wanted);
 }
 
 int handle_device_key(Request *request) {
@@ -141,22 +147,22 @@ int handle_device_key(Request *request) {
         };
         _cleanup_(EVP_PKEY_freep) EVP_PKEY *key = NULL;
         _cleanup_(PQclearp) PGresult *present = NULL, *result = NULL;
-        char point_hex[2 + 2 * P256_POINT_SIZE + 1], token_sha256[65];
+        char point_hex[2 + 2 * P256_POINT_SIZE + 1], token_sha256[65], thumbprint[THUMBPRINT_SIZE];
+        const char *present_hex;
         int r;
 
         r = request_read_fields(request, fields, _N);
         if (r < 0 || (r = read_public_key(request, &key, point_hex)) < 0 ||
+            (r = jwk_thumbprint(key, thumbprint)) < 0 ||
             (r = sha256_hex(request->token, token_sha256)) < 0 ||
             (r = check_proof(request, key, fields[PROOF].text, "token_sha256", token_sha256)) < 0)
                 return r;
-        const char *const who[] = { request->token };
-        r = database_call_repeatable(request, "present_key", who, 1, &present);
+        r = read_present_key(request, &present, &present_hex);
         if (r < 0)
                 return r;
-        const char *present_hex = PQgetvalue(present, 0, 0);
         /* It has it already: the first answer was lost on the way. */
         if (strcmp(present_hex, point_hex) != 0 &&
-            (r = check_consent(request, fields[CONSENT].text, key, present_hex)) < 0)
+            (r = check_consent(request, present_hex, fields[CONSENT].text, "key", thumbprint)) < 0)
                 return r;
         const char *const parameters[] = { request->token, point_hex, present_hex,
                                            request_client_address(request) };
@@ -187,10 +193,18 @@ int handle_device_diagnostics(Request *request) {
 }
 
 int handle_device_leave(Request *request) {
-        const char *const parameters[] = { request->token, request_client_address(request) };
-        _cleanup_(PQclearp) PGresult *result = NULL;
+        Field fields[] = { { "proof", FIELD_TEXT, .maximum = JWS_TOKEN_MAX } };
+        _cleanup_(PQclearp) PGresult *present = NULL, *result = NULL;
+        const char *present_hex;
+        char token_sha256[65];
         int r;
 
+        r = request_read_fields(request, fields, ELEMENTSOF(fields));
+        if (r < 0 || (r = sha256_hex(request->token, token_sha256)) < 0 ||
+            (r = read_present_key(request, &present, &present_hex)) < 0 ||
+            (r = check_consent(request, present_hex, fields[0].text, "leave", token_sha256)) < 0)
+                return r;
+        const char *const parameters[] = { request->token, request_client_address(request) };
         r = database_call(request, "leave_device", parameters, ELEMENTSOF(parameters), &result);
         return r < 0 ? r : request_reply_empty(request, MHD_HTTP_NO_CONTENT);
 }

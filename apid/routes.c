@@ -19,7 +19,7 @@ static const Route routes[] = {
         { "POST", "/v1/devices/enroll", AUTH_NONE, handle_enroll },
         { "POST", "/v1/devices/token", AUTH_NONE, handle_token },
         { "GET", "/v1/devices/self/policy", AUTH_TOKEN, handle_device_policy },
-        { "DELETE", "/v1/devices/self", AUTH_TOKEN, handle_device_leave },
+        { "POST", "/v1/devices/self/leave", AUTH_TOKEN, handle_device_leave },
         { "POST", "/v1/devices/self/diagnostics", AUTH_TOKEN, handle_device_diagnostics },
         { "POST", "/v1/devices/self/key", AUTH_TOKEN, handle_device_key },
         { "PUT", "/v1/recordings/{uuid}", AUTH_TOKEN, handle_recording_open },

@@ -3,13 +3,12 @@
 #include "enrol.h"
 
 #include <openssl/crypto.h>
-#include <openssl/sha.h>
 #include <string.h>
-#include <time.h>
 
 #include "bus.h"
 #include "log.h"
 #include "message-ids.h"
+#include "proof.h"
 #include "text.h"
 
 #define CODE_LENGTH_MAX 128U
@@ -113,19 +112,6 @@ static int normalise(const char *code, char ret[static CODE_LENGTH_MAX + 1]) {
         return n > 0 ? 0 : -EINVAL;
 }
 
-/* That this process holds the private key, said for this code and this control plane alone. */
-static int make_proof(EVP_PKEY *key, const char *url, const char *code, char **ret) {
-        uint8_t digest[SHA256_DIGEST_LENGTH];
-        char hex[2 * sizeof(digest) + 1];
-
-        SHA256((const uint8_t *) code, strlen(code), digest);
-        for (size_t i = 0; i < sizeof(digest); i++)
-                snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-        json_auto_t *claims = json_pack("{s:s, s:s, s:I}", "aud", url, "code_sha256", hex, "iat",
-                                        (json_int_t) time(NULL));
-        return claims ? jws_sign(key, NULL, claims, ret) : -ENOMEM;
-}
-
 static int make_key(Enrolment *enrolment) {
         const char *directory = enrolment->broker->settings.state_directory;
         int r;
@@ -151,7 +137,7 @@ static int enrolment_begin(Enrolment *enrolment, const char *code) {
         if (r >= 0)
                 r = make_key(enrolment);
         if (r >= 0)
-                r = make_proof(enrolment->key, broker->settings.url, normal, &proof);
+                r = proof_sign_hash(enrolment->key, broker->settings.url, "code_sha256", normal, &proof);
         if (r >= 0)
                 r = jwk_from_key(enrolment->key, &jwk);
         if (r < 0) {

@@ -2,13 +2,12 @@
 
 #include "rotate.h"
 
-#include <openssl/sha.h>
 #include <string.h>
-#include <time.h>
 
 #include "bus.h"
 #include "log.h"
 #include "message-ids.h"
+#include "proof.h"
 
 #define ERROR_NOT_ENROLLED "org.streamsight.Error.NotEnrolled"
 #define ERROR_REFUSED      "org.streamsight.Error.KeyRefused"
@@ -73,31 +72,20 @@ static void rotation_on_answer(ApiCall *call _unused_, const ApiAnswer *answer, 
                 (void) sd_bus_reply_method_return(rotation->message, "s", broker->identity.thumbprint);
 }
 
-static int sign(EVP_PKEY *key, const char *url, const char *member, const char *value, char **ret) {
-        json_auto_t *claims = json_pack("{s:s, s:s, s:I}", "aud", url, member, value, "iat",
-                                        (json_int_t) time(NULL));
-
-        return claims ? jws_sign(key, NULL, claims, ret) : -ENOMEM;
-}
-
 /* ApiBody: the new key signs for this token, the old one for the new key. */
 static int rotation_body(const char *token, void *userdata, json_t **ret) {
         const Rotation *rotation = userdata;
         const Broker *broker = rotation->broker;
         _cleanup_free_ char *proof = NULL, *consent = NULL;
-        uint8_t digest[SHA256_DIGEST_LENGTH];
-        char hex[2 * sizeof(digest) + 1], thumbprint[THUMBPRINT_SIZE];
+        char thumbprint[THUMBPRINT_SIZE];
         json_t *jwk;
         int r;
 
-        SHA256((const uint8_t *) token, strlen(token), digest);
-        for (size_t i = 0; i < sizeof(digest); i++)
-                snprintf(hex + 2 * i, 3, "%02x", digest[i]);
         r = jwk_thumbprint(rotation->key, thumbprint);
         if (r >= 0)
-                r = sign(rotation->key, broker->settings.url, "token_sha256", hex, &proof);
+                r = proof_sign_hash(rotation->key, broker->settings.url, "token_sha256", token, &proof);
         if (r >= 0)
-                r = sign(broker->identity.key, broker->settings.url, "key", thumbprint, &consent);
+                r = proof_sign(broker->identity.key, broker->settings.url, "key", thumbprint, &consent);
         if (r >= 0)
                 r = jwk_from_key(rotation->key, &jwk);
         if (r < 0)

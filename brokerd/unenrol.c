@@ -8,6 +8,7 @@
 #include "log.h"
 #include "message-ids.h"
 #include "policy-sync.h"
+#include "proof.h"
 #include "recorder.h"
 #include "recordings.h"
 #include "reports.h"
@@ -78,6 +79,20 @@ static void unenrolment_on_answer(ApiCall *call _unused_, const ApiAnswer *answe
                 (void) sd_bus_reply_method_return(unenrolment->message, "b", told);
 }
 
+/* ApiBody: the device's key signs for this token. */
+static int leave_body(const char *token, void *userdata, json_t **ret) {
+        const Unenrolment *unenrolment = userdata;
+        const Broker *broker = unenrolment->broker;
+        _cleanup_free_ char *proof = NULL;
+        int r;
+
+        r = proof_sign_hash(broker->identity.key, broker->settings.url, "leave", token, &proof);
+        if (r < 0)
+                return r;
+        *ret = json_pack("{s:s}", "proof", proof);
+        return *ret ? 0 : -ENOMEM;
+}
+
 int unenrol_method(sd_bus_message *message, void *userdata, sd_bus_error *error) {
         _cleanup_(unenrolment_freep) Unenrolment *unenrolment = NULL;
         Broker *broker = userdata;
@@ -94,7 +109,9 @@ int unenrol_method(sd_bus_message *message, void *userdata, sd_bus_error *error)
         unenrolment->message = sd_bus_message_ref(message);
         recorder_stop(broker->recorder);
         r = api_call_new(&unenrolment->call, broker->api,
-                         &(ApiRequest){ .method = "DELETE", .path = "/v1/devices/self" },
+                         &(ApiRequest){ .method = "POST",
+                                        .path = "/v1/devices/self/leave",
+                                        .body = leave_body },
                          unenrolment_on_answer, unenrolment);
         if (r < 0)
                 return r;

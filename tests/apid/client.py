@@ -140,6 +140,10 @@ class Device:
     def __call__(self, method, path, body=None, **arguments):
         return self.api(method, path, body, token=self.token, **arguments)
 
+    def leave_proof(self, **changes):
+        claims = {"aud": self.api.public_url, "leave": hashlib.sha256(self.token.encode()).hexdigest(), "iat": int(time.time())}
+        return jws(self.key, claims | changes)
+
     def open(self, recording=None, **changes):
         """Opens a recording; returns its id."""
         recording = recording or str(uuid.uuid4())

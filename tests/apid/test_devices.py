@@ -2,6 +2,7 @@
 
 import base64
 import concurrent.futures
+import hashlib
 import json
 import secrets
 import time
@@ -9,6 +10,8 @@ import uuid
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from services.process import ServiceError
 
 from .client import ASSERTION_TYPE, Device, b64url, check_problem, code_of, jwk, jws
 
@@ -81,8 +84,8 @@ def test_wrong_proof(apid, api, company, change):
         "other code": lambda: Device(api).enrolment("ABCD-EFGH-JKMN-PQRS-TUVW")["proof"],
         "other server": lambda: jws(device.key, claims | {"aud": "https://api.example.org"}),
         "not a JWS": lambda: "proof",
-        "old": lambda: jws(device.key, claims | {"iat": now - 200}),
-        "early": lambda: jws(device.key, claims | {"iat": now + 200}),
+        "old": lambda: jws(device.key, claims | {"iat": now - 61}),
+        "early": lambda: jws(device.key, claims | {"iat": now + 90}),
         "none": lambda: jws(device.key, claims, {"alg": "none"}),
         "HS256": lambda: jws(device.key, claims, {"alg": "HS256"}),
     }[change]()
@@ -227,10 +230,34 @@ def test_revocation_bites_at_once(apid, device):
 
 def test_leaving(apid, new_device):
     device, other = new_device(), new_device()
-    assert device("DELETE", "/v1/devices/self").status_code == 204
-    assert code_of(device("DELETE", "/v1/devices/self")) == (401, "device_revoked")
+    leave = lambda: device("POST", "/v1/devices/self/leave", {"proof": device.leave_proof()})
+    assert leave().status_code == 204
+    assert code_of(leave()) == (401, "device_revoked")
     assert code_of(device("GET", "/v1/devices/self/policy")) == (401, "device_revoked")
     assert other("GET", "/v1/devices/self/policy").status_code == 200
+
+
+def test_a_stolen_token_takes_no_device_out_of_service(api, new_device):
+    """The thief has no signature of the device's, or one that it made for something else or another token."""
+    device, other = new_device(), new_device()
+    now, hashed = int(time.time()), hashlib.sha256(device.token.encode()).hexdigest()
+    for proof in (jws(other.key, {"aud": api.public_url, "leave": hashed, "iat": now}), jws(device.key, device.claims()), other.leave_proof(), "x",
+                  jws(device.key, {"aud": api.public_url, "token_sha256": hashed, "iat": now}),
+                  jws(device.key, {"aud": "https://other.example.org", "leave": hashed, "iat": now})):
+        assert code_of(device("POST", "/v1/devices/self/leave", {"proof": proof})) == (403, "proof_invalid")
+    assert code_of(device("POST", "/v1/devices/self/leave", {"proof": device.leave_proof(iat=now - 100)})) == (401, "assertion_time")
+    assert code_of(device("POST", "/v1/devices/self/leave", {})) == (422, "field_invalid")
+    assert code_of(device("DELETE", "/v1/devices/self")) == (404, "not_found")
+    assert device("GET", "/v1/devices/self/policy").status_code == 200
+
+
+def test_an_assertion_is_remembered_by_the_databases_clock(device, stack, apid):
+    """For longer than apid takes it, whose clock may be behind."""
+    issue = lambda: stack.postgres.sql(f"SELECT api.issue_device_token('{device.id}', 'a jti of 22 characters', now() - interval '10 min', "
+                                       f"'ssd_{secrets.token_urlsafe(32)}', '600 s')", dsn=apid.database_dsn)
+    issue()
+    with pytest.raises(ServiceError, match="assertion_replayed"):
+        issue()
 
 
 def test_policy(apid, stack, new_device):

@@ -226,7 +226,7 @@ def test_no_person_in_a_devices_place(api, own, method, path, operation):
 # What a device of another company sends to each path, all of it well-formed; a new endpoint needs its line. With a recording of ours
 # in the path it gets 404, but for a recording's opening: an id is unique in its company alone.
 FOREIGN = {
-    "delete /v1/devices/self": (lambda device, recording: None, {204}),  # its own
+    "post /v1/devices/self/leave": (lambda device, recording: {}, {422}),
     "post /v1/devices/self/diagnostics": (lambda device, recording: {"state": "idle"}, {204}),
     "get /v1/devices/self/policy": (lambda device, recording: None, {200}),
     "post /v1/devices/self/key": (lambda device, recording: {}, {422}),
@@ -289,10 +289,8 @@ def bodies(draw, schema):
 QUERY_TEXT = TEXT.filter(bool)
 
 
-@pytest.mark.parametrize("method, path, operation", of_kind("session", own_session=False) + [
-    # Whoever has left gets no other answer any more
-    parameter for parameter in of_kind("device") if parameter.values[1] != "/v1/devices/self"] + [
-    # nor whoever has logged out
+@pytest.mark.parametrize("method, path, operation", of_kind("session", own_session=False) + of_kind("device") + [
+    # Whoever has logged out gets no other answer any more
     parameter for parameter in of_kind("session", own_session=True) if "logout" not in parameter.values[1]] + of_kind("none"))
 @settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())

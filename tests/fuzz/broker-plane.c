@@ -181,7 +181,7 @@ static bool read_path(const char *method, const char *path, PlaneRequest *ret) {
                 { "POST", "/v1/devices/enroll", PLANE_ENROL },
                 { "GET", "/v1/devices/self/policy", PLANE_POLICY },
                 { "POST", "/v1/devices/self/key", PLANE_KEY },
-                { "DELETE", "/v1/devices/self", PLANE_LEAVE },
+                { "POST", "/v1/devices/self/leave", PLANE_LEAVE },
                 { "POST", "/v1/devices/self/diagnostics", PLANE_REPORT },
         };
 

@@ -16,14 +16,14 @@ DECLARE
 BEGIN
     PERFORM enter_nobody();
     PERFORM set_config('streamsight.secret', encode(hash, 'hex'), true);
-    SELECT c.* INTO ticket FROM enrolment_code c WHERE c.code_sha256 = hash AND c.expires_at > now();
-    PERFORM set_config('streamsight.secret', '', true);
+    SELECT c.* INTO ticket FROM enrolment_code c WHERE c.code_sha256 = hash;
+    PERFORM enter_nobody(), enter_company(ticket.company_id);
+    -- Judged while nobody else is at it: it may be used or withdrawn at the same moment.
+    SELECT c.* INTO ticket FROM enrolment_code c
+        WHERE c.code_sha256 = hash AND c.expires_at > clock_timestamp() AND c.withdrawn_at IS NULL FOR UPDATE;
     IF ticket.company_id IS NULL THEN
         PERFORM fail('SS010', 'enrolment_code_invalid');
     END IF;
-
-    PERFORM enter_company(ticket.company_id);
-    SELECT c.* INTO ticket FROM enrolment_code c WHERE c.code_sha256 = hash FOR UPDATE;
     SELECT d.* INTO made FROM device d WHERE d.company_id = ticket.company_id AND d.public_key = key;
     IF ticket.used_at IS NOT NULL THEN
         IF made.id IS NULL OR made.id <> ticket.device_id OR made.revoked_at IS NOT NULL THEN
@@ -89,8 +89,9 @@ BEGIN
     -- Kept a day longer, so that its owner can be told that it expired.
     DELETE FROM device_token t WHERE t.company_id = known.company_id AND t.device_id = known.id
         AND t.expires_at < now() - interval '1 day';
+    -- An hour by this clock at least: it is by apid's that an assertion is taken.
     INSERT INTO assertion_jti (company_id, device_id, jti_sha256, expires_at)
-        VALUES (known.company_id, known.id, token_hash(jti), assertion_expires) ON CONFLICT DO NOTHING;
+        VALUES (known.company_id, known.id, token_hash(jti), greatest(assertion_expires, now() + interval '1 hour')) ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
         PERFORM fail('SS021', 'assertion_replayed');
     END IF;
@@ -201,7 +202,8 @@ BEGIN
 END
 $$;
 
--- DELETE /v1/devices/self. What it has recorded stays, as when somebody takes it out of service.
+-- POST /v1/devices/self/leave, after apid has verified that the caller holds the key: a token, which may be stolen, is not enough to take a device
+-- out of service. What it has recorded stays, as when somebody else does.
 CREATE OR REPLACE FUNCTION api.leave_device(token text, client_address text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
