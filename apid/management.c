@@ -5,6 +5,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/rand.h>
 #include <string.h>
 
 #include "code.h"
@@ -22,6 +23,7 @@
 #define ENROLMENT_CODE_GROUPS 5U /* 99 bits */
 #define INVITATION_GROUPS     6U /* 118 bits */
 #define PARAMETERS_MAX        16U
+#define NONCE_SIZE            32U /* a master key's name, and randomness */
 
 #define AFTER                                                                                               \
         { "after", FIELD_UUID, .omittable = true }
@@ -122,7 +124,9 @@ const size_t n_management_routes = ELEMENTSOF(management_routes);
 typedef struct Call {
         const char *parameters[PARAMETERS_MAX];
         size_t n;
-        char key_hash[65], request_hash[65]; /* "" without Idempotency-Key */
+        const char *key;                     /* Idempotency-Key, "" without */
+        char key_hash[65], request_hash[65]; /* likewise */
+        char nonce[2 * NONCE_SIZE + 3];      /* as PostgreSQL prints a bytea */
         char code[CODE_SIZE(INVITATION_GROUPS)], plain[CODE_PLAIN(INVITATION_GROUPS)];
 } Call;
 
@@ -141,16 +145,23 @@ static int hash_request(Request *request, char ret[static 65]) {
         return 0;
 }
 
-/* Secrets of a request with an Idempotency-Key are derived from it, so that a repetition is shown the same
- * although nobody has kept it. */
-static int derive_secret(Request *request, const uint8_t *master_key, const char *key,
-                         OperationSecret secret, Call *call) {
+/* A secret that is shown is derived from the master key, what it is for, and a nonce, which the database
+ * keeps with the answer if the request may be repeated: so a repetition is shown the same although nobody
+ * has kept it, and whatever the client takes as Idempotency-Key, another request gets another. -ENOKEY: the
+ * nonce is of none of the master keys, or there is none. */
+static int derive_secret(Request *request, OperationSecret secret, Call *call) {
         unsigned groups = secret == SECRET_INVITATION ? INVITATION_GROUPS : ENROLMENT_CODE_GROUPS;
         _cleanup_free_ char *text = NULL;
-        uint8_t derived[32];
+        uint8_t nonce[NONCE_SIZE], derived[32];
+        const uint8_t *master_key = NULL;
         int r;
 
-        if (asprintf(&text, "streamsight idempotency %i %s %s", (int) secret, request->account, key) < 0) {
+        if (value_parse_bytea(call->nonce, nonce, sizeof(nonce)) >= 0)
+                master_key = master_keys_find(&request->context->master_keys, nonce);
+        if (!master_key)
+                return -ENOKEY;
+        if (asprintf(&text, "streamsight shown secret %i %s %s %s", (int) secret, request->account,
+                     call->nonce, call->key) < 0) {
                 text = NULL;
                 return -ENOMEM;
         }
@@ -162,28 +173,18 @@ static int derive_secret(Request *request, const uint8_t *master_key, const char
         return r;
 }
 
-/* While the master key is replaced the first request may have come before. */
-static int make_secret(Request *request, const char *key, OperationSecret secret, Call *call) {
-        const MasterKeys *keys = &request->context->master_keys;
-        int r;
+static int make_secret(Request *request, OperationSecret secret, Call *call) {
+        uint8_t nonce[NONCE_SIZE];
 
-        if (!key)
-                return code_make(secret == SECRET_INVITATION ? INVITATION_GROUPS : ENROLMENT_CODE_GROUPS,
-                                 call->code, call->plain);
-        for (size_t i = keys->n - 1; i > 0; i--) {
-                _cleanup_(PQclearp) PGresult *known = NULL;
-                const char *const parameters[] = { request->token, call->plain };
-                if ((r = derive_secret(request, keys->keys[i], key, secret, call)) < 0 ||
-                    (r = database_call_repeatable(request, "knows_code", parameters, ELEMENTSOF(parameters),
-                                                  &known)) < 0)
-                        return r;
-                if (strcmp(PQgetvalue(known, 0, 0), "t") == 0)
-                        return 0;
-        }
-        return derive_secret(request, keys->keys[0], key, secret, call);
+        if (master_key_id(request->context->master_keys.keys[0], nonce) < 0 ||
+            RAND_bytes(nonce + MASTER_KEY_ID_SIZE, sizeof(nonce) - MASTER_KEY_ID_SIZE) != 1)
+                return -EIO;
+        strcpy(call->nonce, "\\x");
+        value_format_hex(nonce, sizeof(nonce), call->nonce + 2);
+        return derive_secret(request, secret, call);
 }
 
-static int read_key(Request *request, const char **ret, Call *call) {
+static int read_key(Request *request, Call *call) {
         const char *key =
                         MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, "Idempotency-Key");
         uint8_t digest[32];
@@ -197,7 +198,7 @@ static int read_key(Request *request, const char **ret, Call *call) {
         if (EVP_Digest(key, strlen(key), digest, NULL, EVP_sha256(), NULL) != 1)
                 return -EIO;
         value_format_hex(digest, sizeof(digest), call->key_hash);
-        *ret = key;
+        call->key = key;
         return hash_request(request, call->request_hash);
 }
 
@@ -209,7 +210,6 @@ static const char *as_bytea(Request *request, const char *hex) {
 
 static int prepare(Request *request, const struct Operation *operation, Call *call) {
         Field fields[OPERATION_FIELDS_MAX];
-        const char *key = NULL;
         size_t n_fields = 0;
         int r = 0;
 
@@ -221,9 +221,9 @@ static int prepare(Request *request, const struct Operation *operation, Call *ca
                                     ? request_read_query(request, fields, n_fields)
                                     : request_read_fields(request, fields, n_fields);
         if (r >= 0 && operation->idempotent)
-                r = read_key(request, &key, call);
+                r = read_key(request, call);
         if (r >= 0 && operation->secret != SECRET_NONE)
-                r = make_secret(request, key, operation->secret, call);
+                r = make_secret(request, operation->secret, call);
         if (r < 0)
                 return r;
 
@@ -240,24 +240,40 @@ static int prepare(Request *request, const struct Operation *operation, Call *ca
                 call->parameters[call->n++] = as_bytea(request, call->key_hash);
                 call->parameters[call->n++] = as_bytea(request, call->request_hash);
         }
+        if (operation->secret != SECRET_NONE)
+                call->parameters[call->n++] = call->nonce;
         return 0;
 }
 
-static int reply_with_secret(Request *request, unsigned status, const char *json, const char *name,
-                             const char *secret) {
-        json_t *answer = json_loads(json, 0, NULL);
+/* Of the nonce that the database has answered: a repetition's is that of the first time. */
+static int reply_with_secret(Request *request, const struct Operation *operation, Call *call,
+                             const char *json) {
+        _cleanup_(json_decrefp) json_t *answer = json_loads(json, 0, NULL);
+        int r;
 
-        if (!answer || json_object_set_new(answer, name, json_string(secret)) < 0) {
-                json_decref(answer);
+        if (!answer)
                 return -ENOMEM;
-        }
-        return request_reply_json(request, status, answer);
+        snprintf(call->nonce, sizeof(call->nonce), "%s",
+                 json_string_value(json_object_get(answer, "nonce")) ?: "");
+        r = derive_secret(request, operation->secret, call);
+        if (r == -ENOKEY)
+                return request_problem_detail(
+                                request, PROBLEM_IDEMPOTENCY_KEY_REUSED,
+                                "What was shown for this key cannot be shown again: the master "
+                                "key has changed. Ask with another key.");
+        if (r < 0)
+                return r;
+        (void) json_object_del(answer, "nonce");
+        if (json_object_set_new(answer, operation->secret == SECRET_INVITATION ? "invitation" : "code",
+                                json_string(call->code)) < 0)
+                return -ENOMEM;
+        return request_reply_json(request, operation->status ?: MHD_HTTP_OK, TAKE_PTR(answer));
 }
 
 int handle_managed(Request *request) {
         const struct Operation *operation = request->route->operation;
         _cleanup_(PQclearp) PGresult *result = NULL;
-        Call call = {};
+        Call call = { .key = "" };
         int r;
 
         r = prepare(request, operation, &call);
@@ -274,13 +290,7 @@ int handle_managed(Request *request) {
                 session_forget(request, json);
         if (operation->status == MHD_HTTP_NO_CONTENT)
                 return request_reply_empty(request, MHD_HTTP_NO_CONTENT);
-        unsigned status = operation->status ?: MHD_HTTP_OK;
-        switch (operation->secret) {
-        case SECRET_INVITATION:
-                return reply_with_secret(request, status, json, "invitation", call.code);
-        case SECRET_ENROLMENT_CODE:
-                return reply_with_secret(request, status, json, "code", call.code);
-        default:
-                return request_reply_text(request, status, json);
-        }
+        if (operation->secret != SECRET_NONE)
+                return reply_with_secret(request, operation, &call, json);
+        return request_reply_text(request, operation->status ?: MHD_HTTP_OK, json);
 }

@@ -15,8 +15,9 @@ typedef enum OperationSecret {
 } OperationSecret;
 
 /* The procedure is called with: the token, the values of the path, the fields, the secret without its
- * dashes, the client's address if something changes, and the hashes of Idempotency-Key and request; each but
- * the first only if there is such. What it returns is the answer's JSON. */
+ * dashes, the client's address if something changes, the hashes of Idempotency-Key and request, and the
+ * nonce that the secret is derived from; each but the first only if there is such. What it returns is the
+ * answer's JSON, with the "nonce" of the secret to show. */
 struct Operation {
         const char *procedure;
         Field fields[OPERATION_FIELDS_MAX];

@@ -53,7 +53,7 @@ def test_only_the_procedures_can_be_executed(sql):
     assert {line.split("(")[0] for line in executable.splitlines()} == {
         "api.version", "api.maintain", "api.enroll", "api.device_key", "api.issue_device_token", "api.device_policy", "api.open_recording",
         "api.finish_signed_recording", "api.offer_signed_segment", "api.offer_signed_segments", "api.complete_segment", "api.list_recordings", "api.list_segments",
-        "api.view_segment", "api.login_parameters", "api.login_password", "api.renew_password", "api.present_key", "api.knows_code", "api.challenge_parameters", "api.login_totp", "api.session",
+        "api.view_segment", "api.login_parameters", "api.login_password", "api.renew_password", "api.present_key", "api.challenge_parameters", "api.login_totp", "api.session",
         "api.logout", "api.invitation_parameters", "api.accept_invitation", "api.confirm_totp", "api.password_parameters",
         "api.change_password", "api.factor_parameters", "api.renew_recovery_codes",
         "api.show_company", "api.change_company", "api.list_users", "api.show_user", "api.create_user", "api.change_user",

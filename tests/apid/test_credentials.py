@@ -10,7 +10,7 @@ import pytest
 
 from services.people import PASSWORD, User
 
-from .client import code_of, session_token
+from .client import Device, code_of, session_token
 from .test_login import forget  # noqa: F401, a fixture
 from .test_management import Staff
 
@@ -223,3 +223,39 @@ def test_logging_out_while_all_sessions_are_ended(staff, robin, api, transaction
     """Neither waits for what the other holds."""
     ended = transaction(f"SELECT api.end_user_sessions('{session_token(staff.owner.user.token)}', '{robin.id}', NULL)")
     assert ended.during(lambda: api("POST", "/v1/auth/logout", token=robin.token)).status_code == 204
+
+
+def test_a_code_is_withdrawn_while_it_is_used(staff, api, transaction):
+    made = staff.owner("POST", "/v1/enrolment-codes", {}).json()
+    withdrawn = transaction(f"SELECT api.withdraw_enrolment_code('{session_token(staff.owner.user.token)}', '{made['id']}', NULL)")
+    body = Device(api).enrolment(made["code"])
+    assert code_of(withdrawn.during(lambda: api("POST", "/v1/devices/enroll", body))) == (403, "enrolment_code_invalid")
+
+
+# --- what has expired -----------------------------------------------------------------------------------------------------------
+
+def test_what_has_expired_is_removed(staff, robin, apid, api, stack, sql):
+    """Of all companies, by somebody who may see no row of them; what is good, or so new that its owner may ask for it, stays."""
+    device = Device(api).enroll(staff.owner("POST", "/v1/enrolment-codes", {}, headers={"Idempotency-Key": "k"}).json()["code"]).log_in()
+    device.open()
+    robin.begin()
+    robin.begin(password="wrong wrong wrong")
+    staff.owner("POST", "/v1/users", {"email": f"{uuid.uuid4()}@x", "name": "X", "role": "auditor"})
+    tables = {"device_token": "expires_at", "assertion_jti": "expires_at", "challenge": "expires_at", "session": "expires_at",
+              "invitation": "expires_at", "idempotency": "created_at", "login_failure": "failed_at", "enrolment_code": "expires_at",
+              "live_recording": "created_at"}
+    count = lambda: {table: int(sql(f"SELECT count(*) FROM streamsight.{table}")) for table in tables}
+    before = count()
+    assert all(before.values()), before
+    for table, at in tables.items():
+        days = 30 if table in ("enrolment_code", "live_recording") else 1
+        for age in (f"{days * 24 - 1} h", f"{days * 24 + 1} h"):
+            # One more row like another, of which the key alone is new.
+            key = "id" if table == "live_recording" else {"idempotency": "key_sha256", "assertion_jti": "jti_sha256", "login_failure": "email_sha256",
+                                                          "enrolment_code": "code_sha256"}.get(table, "token_sha256")
+            new = "gen_random_uuid()" if key == "id" else "sha256(gen_random_uuid()::text::bytea)"
+            others = f"{at} = now() - interval '{age}'" + (", id = gen_random_uuid()" if table == "enrolment_code" else "")
+            sql(f"CREATE TEMP TABLE t AS SELECT * FROM streamsight.{table} LIMIT 1; UPDATE t SET {key} = {new}, {others}; "
+                f"INSERT INTO streamsight.{table} SELECT * FROM t")
+    stack.postgres.sql("SELECT api.maintain()", dsn=apid.database_dsn)
+    assert count() == {table: n + 1 for table, n in before.items()}

@@ -147,6 +147,25 @@ def test_a_repeated_request_makes_one(staff, sql, path, body, secret):
     assert code_of(staff.admin("POST", path, body, headers={"Idempotency-Key": "x" * 201})) == (422, "field_invalid")
 
 
+def test_a_key_gets_the_same_secret_for_a_day_alone(staff, api, sql):
+    """A program that names its keys after what they are for, as in "invite-robin"."""
+    user, other = (staff.owner("POST", "/v1/users", {"email": f"{uuid.uuid4()}@x", "name": "X", "role": "auditor"}).json()["user"]["id"] for _ in range(2))
+    key = {"Idempotency-Key": f"invite-{uuid.uuid4()}"}
+    invite = lambda of: staff.owner("POST", f"/v1/users/{of}/invitation", headers=key)
+    invitation = lambda of: invite(of).json()["invitation"]
+    good = lambda code: api("POST", "/v1/auth/invitation", {"invitation": code, "password": "x" * 12}).status_code == 200
+    first = invitation(user)
+    assert invitation(user) == first and good(first)
+    assert code_of(invite(other)) == (422, "idempotency_key_reused")
+    a_day_later = lambda: sql("UPDATE streamsight.idempotency SET created_at = created_at - interval '25 h'")
+    a_day_later()
+    second = invitation(user)
+    assert second != first and good(second) and not good(first)
+    a_day_later()
+    third = invitation(other)
+    assert good(third) and good(second) and third not in (first, second)
+
+
 def test_policies_are_revisions(staff, worker):
     _, device = worker
     now = staff.admin("GET", "/v1/policies").json()["policies"][0]

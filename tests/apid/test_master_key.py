@@ -89,6 +89,9 @@ def test_rotation(keyring, stack, apid, api, sql, company, http):
     joiner.log_in()
     assert keyring.admin("master-key", "rotate").startswith("0 buckets and 0 authenticators")
     alone = keyring.start(keyring.new)
+    # Not a code that nobody has been given.
+    gone = alone("POST", "/v1/enrolment-codes", {}, token=admin.token, **repeated)
+    assert code_of(gone) == (422, "idempotency_key_reused") and "Ask with another key" in gone.json()["detail"]
     works(alone)
     joiner.url = alone.url
     joiner.log_in()

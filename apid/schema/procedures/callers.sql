@@ -108,6 +108,8 @@ BEGIN
         RETURN NULL;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended(caller.id::text || encode(key, 'hex'), 1));
+    DELETE FROM idempotency i WHERE i.company_id = caller.company_id AND i.account_id = caller.id
+        AND i.created_at < now() - interval '1 day';
     SELECT i.* INTO before FROM idempotency i
         WHERE i.company_id = caller.company_id AND i.account_id = caller.id AND i.key_sha256 = key;
     IF before.answer IS NOT NULL AND before.request_sha256 <> request THEN
@@ -117,11 +119,14 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION remember(caller account, key bytea, request bytea, answer json) RETURNS json LANGUAGE plpgsql AS $$
+-- nonce: what apid has derived the answer's secret from, and derives it from again; the secret itself is kept nowhere.
+CREATE OR REPLACE FUNCTION remember(caller account, key bytea, request bytea, answer json, nonce bytea DEFAULT NULL) RETURNS json
+    LANGUAGE plpgsql AS $$
 BEGIN
+    IF nonce IS NOT NULL THEN
+        answer := (answer::jsonb || jsonb_build_object('nonce', '\x' || encode(nonce, 'hex')))::json;
+    END IF;
     IF key IS NOT NULL THEN
-        DELETE FROM idempotency i WHERE i.company_id = caller.company_id AND i.account_id = caller.id
-            AND i.created_at < now() - interval '1 day';
         INSERT INTO idempotency (company_id, account_id, key_sha256, request_sha256, answer)
             VALUES (caller.company_id, caller.id, key, request, answer);
     END IF;

@@ -121,7 +121,7 @@ $$;
 
 -- POST /v1/enrolment-codes. code: without its dashes.
 CREATE OR REPLACE FUNCTION api.create_enrolment_code(token text, employee uuid, lifetime integer, code text, client_address text, key bytea,
-                                                     request bytea) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+                                                     request bytea, nonce bytea DEFAULT NULL) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     caller  account := enter_user(token, 'owner', 'admin');
@@ -141,7 +141,7 @@ BEGIN
         VALUES (token_hash(code), caller.company_id, bound.id, now() + coalesce(lifetime, 86400) * interval '1 second')
         RETURNING * INTO made;
     PERFORM note(caller.company_id, 'user', caller.id, 'enrolment_code.create', made.id, client_address);
-    RETURN remember(caller, key, request, code_json(made));
+    RETURN remember(caller, key, request, code_json(made), nonce);
 END
 $$;
 
@@ -161,18 +161,6 @@ BEGIN
             WHERE c.company_id = caller.company_id AND c.id = wanted;
         PERFORM note(caller.company_id, 'user', caller.id, 'enrolment_code.withdraw', wanted, client_address);
     END IF;
-END
-$$;
-
--- Whether a code that apid derives anew for a repeated request was the one it was answered with: while there are two master keys it
--- may have been derived from either.
-CREATE OR REPLACE FUNCTION api.knows_code(token text, code text) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path = pg_catalog, streamsight, pg_temp AS $$
-DECLARE
-    caller account := enter_user(token, 'owner', 'admin');
-BEGIN
-    RETURN EXISTS (SELECT FROM invitation i WHERE i.company_id = caller.company_id AND i.token_sha256 = token_hash(code))
-        OR EXISTS (SELECT FROM enrolment_code c WHERE c.company_id = caller.company_id AND c.code_sha256 = token_hash(code));
 END
 $$;
 

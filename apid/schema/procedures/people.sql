@@ -143,7 +143,7 @@ $$;
 
 -- POST /v1/users. invitation: without its dashes; apid shows it, here only its hash is kept.
 CREATE OR REPLACE FUNCTION api.create_user(token text, address text, full_name text, new_role text, invitation text, client_address text,
-                                           key bytea, request bytea) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
+                                           key bytea, request bytea, nonce bytea DEFAULT NULL) RETURNS json LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
     caller  account := enter_user(token, 'owner', 'admin');
@@ -168,7 +168,7 @@ BEGIN
     answer := json_build_object('user', account_json(made), 'expires_at', rfc3339(invite(made, invitation, interval '3 days')));
     PERFORM note(caller.company_id, 'user', caller.id, 'user.create', made.id, client_address,
                  jsonb_build_object('role', new_role));
-    RETURN remember(caller, key, request, answer);
+    RETURN remember(caller, key, request, answer, nonce);
 END
 $$;
 
@@ -200,7 +200,8 @@ END
 $$;
 
 -- POST /v1/users/{id}/invitation: for who has lost password or authenticator. Both, and the sessions, end now.
-CREATE OR REPLACE FUNCTION api.invite_user(token text, wanted uuid, invitation text, client_address text, key bytea, request bytea)
+CREATE OR REPLACE FUNCTION api.invite_user(token text, wanted uuid, invitation text, client_address text, key bytea, request bytea,
+                                           nonce bytea DEFAULT NULL)
     RETURNS json LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, streamsight, pg_temp AS $$
 DECLARE
@@ -221,7 +222,7 @@ BEGIN
     until := invite(found, invitation, interval '3 days');
     answer := json_build_object('user', account_json(find_user(caller, wanted)), 'expires_at', rfc3339(until));
     PERFORM note(caller.company_id, 'user', caller.id, 'user.invite', found.id, client_address);
-    RETURN remember(caller, key, request, answer);
+    RETURN remember(caller, key, request, answer, nonce);
 END
 $$;
 

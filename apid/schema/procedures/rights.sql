@@ -35,5 +35,5 @@ GRANT EXECUTE ON FUNCTION api.invitation_parameters, api.accept_invitation, api.
 GRANT EXECUTE ON FUNCTION invite_as_administrator, disable_as_administrator TO streamsight_admin;
 GRANT EXECUTE ON FUNCTION current_company, current_secret, current_device, rfc3339, mask_anew, place_id, detach_ledgers
     TO streamsight_admin;
-GRANT EXECUTE ON FUNCTION audit_ends, forget_live_recordings TO streamsight_owner, streamsight_admin;
+GRANT EXECUTE ON FUNCTION audit_ends, forget_live_recordings, forget_expired TO streamsight_owner, streamsight_admin;
 RESET search_path;
