@@ -105,9 +105,8 @@ static void say(unsigned channel, const DatagramHeader *header, uint8_t *bytes) 
                 msghdr.msg_control = &control;
                 msghdr.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
         }
-        if (wire_target_said)
+        if (sendmsg(wire_pairs_peer(channel), &msghdr, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 && wire_target_said)
                 wire_target_said(channel, bytes, header->size);
-        (void) sendmsg(wire_pairs_peer(channel), &msghdr, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 /* The next of many: with another number. */

@@ -33,7 +33,7 @@ void wire_target_close(void);
 /* A datagram for a channel from WIRE_CHANNELS on: does what it says. Returns the daemon's loop, which may be
  * another now. */
 sd_event *wire_target_do(const void *bytes, size_t size);
-/* What a peer is about to say on a channel, and what the daemon has said; size 0: it has hung up. */
+/* What a peer has just said on a channel, and what the daemon has; size 0: it has hung up. */
 void wire_target_said(unsigned channel, const void *bytes, size_t size);
 void wire_target_heard(unsigned channel, const void *bytes, size_t size);
 /* A peer has connected to the daemon. */
