@@ -270,7 +270,7 @@ def test_a_migration_does_not_queue_behind_a_dump(schemas, stack, tmp_path):
     config.write_text(_ADMIN_CONF.format(dsn=stack.postgres.owner_dsn("dumped"), key=config))
     migrate = lambda: subprocess.run([stack.apid.admin_program, "--config", config, "migrate"], timeout=60, text=True, stdout=subprocess.PIPE,
                                      stderr=subprocess.STDOUT)
-    tables = sql("SELECT string_agg(c.oid::regclass::text, ',') FROM pg_class c WHERE c.relnamespace = 'streamsight'::regnamespace AND c.relkind = 'p'")
+    tables = sql("SELECT string_agg(c.oid::regclass::text, ',') FROM pg_class c WHERE c.relnamespace = 'streamsight'::regnamespace AND c.relkind IN ('p', 'r')")
     with subprocess.Popen(["psql", "-XAtq", "-d", stack.postgres.owner_dsn("dumped")], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as dump:
         dump.stdin.write(f"BEGIN; LOCK TABLE {tables} IN ACCESS SHARE MODE; SELECT 'held';\n")
         dump.stdin.flush()
