@@ -11,13 +11,15 @@
 #include "http.h"
 #include "segment.h"
 #include "sigv4.h"
+#include "text.h"
 #include "verify-credentials.h"
 #include "verify.h"
 
-#define LISTING_MAX     (8U << 20) /* bytes of an answer with 1000 names */
-#define OBJECT_NAME_MAX 1024U      /* S3's limit */
-#define URL_SECONDS     300U
-#define TIMEOUT         UINT64_C(300000000)
+#define LISTING_MAX      (8U << 20) /* bytes of an answer with 1000 names */
+#define OBJECT_NAME_MAX  1024U      /* S3's limit */
+#define URL_SECONDS      300U
+#define TIMEOUT          UINT64_C(300000000)
+#define EXPLANATION_SIZE 300
 
 typedef struct Session {
         const VerifyBucket *bucket;
@@ -92,15 +94,17 @@ static int fetch(Session *session, const char *key, const char *query, size_t bo
         return 0;
 }
 
-/* What S3 says of an error, in the words of its manuals. */
-static void explain(const HttpResult *result, char *ret, size_t size) {
+/* What S3 says of an error, in the words of its manuals; if it says anything else, as no more than words. */
+static void explain(const HttpResult *result, char ret[static EXPLANATION_SIZE]) {
         const char *code = result->body ? strstr(result->body, "<Code>") : NULL;
+        char text[EXPLANATION_SIZE];
 
         if (result->error < 0)
-                snprintf(ret, size, "%s", result->text);
+                snprintf(text, sizeof(text), "%s", result->text);
         else
-                snprintf(ret, size, "the server answers %u %.*s", result->status,
+                snprintf(text, sizeof(text), "the server answers %u %.*s", result->status,
                          code ? (int) strcspn(code + 6, "<") : 0, code ? code + 6 : "");
+        text_sanitize(ret, EXPLANATION_SIZE, text);
 }
 
 static int hex_digit(char c) {
@@ -204,7 +208,7 @@ static int save(Session *session, const char *key, const HttpResult *result, con
 
 static int take_object(Session *session, const char *key) {
         Fetched fetched;
-        char why[300];
+        char why[EXPLANATION_SIZE];
         int r;
 
         r = fetch(session, key, NULL, SEGMENT_SIZE_MAX, &fetched);
@@ -216,7 +220,7 @@ static int take_object(Session *session, const char *key) {
                 return 0;
         }
         if (fetched.result.error < 0 || fetched.result.status != 200) {
-                explain(&fetched.result, why, sizeof(why));
+                explain(&fetched.result, why);
                 judge_unreadable(session->judge, key, why);
                 return 0;
         }
@@ -248,7 +252,7 @@ static int take_page(Session *session, char last[static OBJECT_NAME_MAX + 1]) {
                 return r;
         _cleanup_(http_request_freep) HttpRequest *request = fetched.request;
         if (fetched.result.error < 0 || fetched.result.status != 200) {
-                explain(&fetched.result, why, sizeof(why));
+                explain(&fetched.result, why);
                 verify_message("the bucket cannot be listed: %s", why);
                 return -EACCES;
         }

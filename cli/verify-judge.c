@@ -3,10 +3,12 @@
 #include "verify-judge.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <openssl/evp.h>
 #include <stdarg.h>
 #include <string.h>
 
+#include "text.h"
 #include "value.h"
 
 typedef struct Item {
@@ -53,8 +55,10 @@ Judge *judge_free(Judge *judge) {
 
 /* Names come from whoever filled the folder or the bucket: nothing of them may reach the terminal's ear. */
 static void print_clean(const char *text) {
-        for (const unsigned char *p = (const unsigned char *) text; *p; p++)
-                putchar(*p < ' ' || *p == 0x7f ? '?' : *p);
+        char clean[PATH_MAX];
+
+        text_sanitize(clean, sizeof(clean), text);
+        fputs(clean, stdout);
 }
 
 static void finding(Judge *judge, const char *word, const char *name, const char *format, ...)

@@ -1,5 +1,9 @@
 """streamsight-verify straight from the bucket, whose owner can do anything there."""
 
+import http.server
+import ssl
+import threading
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -107,3 +111,27 @@ def test_more_names_than_a_page_of_a_list(stack, recording, from_bucket):
     finally:
         for name in names:
             client.delete_object(Bucket=stack.s3.bucket, Key=name)
+
+
+class _Hostile(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = b"<Error><Code>\x1b]0;owned\x07\xc2\x9b2J\xff" + b"A" * 500 + b"</Code></Error>"
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_servers_words_do_not_reach_the_terminal(recording, stack, from_bucket):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate = stack.ca.issue("hostile", [f"DNS:{stack.s3.host}"])
+    context.load_cert_chain(certificate.cert_file, certificate.key_file)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Hostile) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        status, _, error = from_bucket("--endpoint", f"https://{stack.s3.host}:{server.server_port}", "--key", recording.thumbprint, "prefix/")
+        server.shutdown()
+    assert status == 2 and "the server answers 403  ]0;owned" in error and error.strip().isprintable() and len(error) < 400, error
