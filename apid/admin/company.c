@@ -79,8 +79,9 @@ int command_policy_set(Admin *admin) {
                         "  coalesce($6::bigint, bytes_per_minute), coalesce($7::integer, cpu_ms_per_second),"
                         "  coalesce($8::integer, pause_seconds), coalesce($9::boolean, record_locked)"
                         " FROM streamsight.policy WHERE company_id = $1 ORDER BY revision DESC LIMIT 1 RETURNING *),"
-                        " noted AS (INSERT INTO streamsight.audit (company_id, actor, action, subject_id)"
-                        "           SELECT company_id, 'administrator', 'policy.set', company_id FROM changed)"
+                        " noted AS (INSERT INTO streamsight.audit (company_id, actor, action, subject_id, detail)"
+                        "           SELECT company_id, 'administrator', 'policy.set', company_id,"
+                        "            jsonb_build_object('revision', revision) FROM changed)"
                         "SELECT revision, recording, frames_per_second, jpeg_quality, segment_seconds,"
                         " bytes_per_minute, cpu_ms_per_second, pause_seconds, record_locked FROM changed",
                         parameters, ELEMENTSOF(parameters), &result);
@@ -163,9 +164,11 @@ static int store_bucket(Admin *admin, const MasterKeys *keys, const char *secret
                         " VALUES ($1, $2, $3, $4, $5, $6, $7::boolean, $8, $9, $10, $11)"
                         " ON CONFLICT (company_id, id) DO UPDATE SET access_key_id = excluded.access_key_id,"
                         "  secret = excluded.secret, current = true"
-                        " RETURNING id, company_id, endpoint, bucket, prefix),"
-                        " noted AS (INSERT INTO streamsight.audit (company_id, actor, action, subject_id)"
-                        "           SELECT company_id, 'administrator', 'bucket.set', id FROM made)"
+                        " RETURNING id, company_id, endpoint, bucket, prefix, access_key_id),"
+                        " noted AS (INSERT INTO streamsight.audit (company_id, actor, action, subject_id, detail)"
+                        "           SELECT company_id, 'administrator', 'bucket.set', id, jsonb_build_object("
+                        "            'endpoint', endpoint, 'bucket', bucket, 'prefix', prefix,"
+                        "            'access_key_id', access_key_id) FROM made)"
                         "SELECT id, endpoint, bucket, prefix FROM made",
                         parameters, ELEMENTSOF(parameters), ret);
 }

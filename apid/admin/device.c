@@ -23,9 +23,10 @@ int command_enrolment_code_create(Admin *admin) {
         r = admin_query(admin,
                         "WITH made AS (INSERT INTO streamsight.enrolment_code (company_id, code_sha256, expires_at)"
                         " VALUES ($1, sha256(convert_to($3, 'UTF8')), now() + $4::bigint * interval '1 second')"
-                        " RETURNING company_id, expires_at),"
-                        " noted AS (INSERT INTO streamsight.audit (company_id, actor, action)"
-                        "           SELECT company_id, 'administrator', 'enrolment_code.create' FROM made)"
+                        " RETURNING company_id, id, expires_at),"
+                        " noted AS (INSERT INTO streamsight.audit (company_id, actor, action, subject_id, detail)"
+                        "           SELECT company_id, 'administrator', 'enrolment_code.create', id,"
+                        "            jsonb_build_object('expires_at', streamsight.rfc3339(expires_at)) FROM made)"
                         "SELECT $2::text AS code, company_id, streamsight.rfc3339(expires_at) AS expires_at FROM made",
                         parameters, ELEMENTSOF(parameters), &result);
         return r < 0 ? r : admin_print_one(admin, result);

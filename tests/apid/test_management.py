@@ -96,6 +96,8 @@ def test_an_invited_user_joins(staff, api):
     user = User(api.url, email)
     user.invitation = answer.json()["invitation"]
     user.accept().log_in()
+    trail = staff.auditor("GET", "/v1/audit", params={"subject": user.id}).json()["audit"]
+    assert [row["action"] for row in trail] == ["login", "user.activate", "user.accept", "user.create"]
     assert code_of(staff.owner("POST", "/v1/users", {"email": email, "name": "Jo", "role": "manager"})) == (409, "user_exists")
     # Disabled, and out at once.
     changed = staff.admin("PATCH", f"/v1/users/{user.id}", {"state": "disabled"})
@@ -191,6 +193,8 @@ def test_a_bucket_that_the_api_set_is_used(staff, stack, worker, http):
     order = device.offer(recording, 0, b"moved").json()
     assert "/moved/" in order["url"]
     assert http.put(order["url"], data=b"moved", headers=order["headers"]).status_code == 200
+    noted = staff.auditor("GET", "/v1/audit", params={"action": "bucket.set"}).json()["audit"][0]
+    assert (noted["subject_id"], noted["detail"]["access_key_id"]) == (answer.json()["id"], s3.tenant.access_key_id)
     again = staff.admin("POST", "/v1/buckets", body)
     assert again.json()["id"] == answer.json()["id"]
     assert [b["id"] for b in staff.owner("GET", "/v1/buckets").json()["buckets"] if b["current"]] == [again.json()["id"]]

@@ -140,7 +140,8 @@ BEGIN
     INSERT INTO enrolment_code (code_sha256, company_id, employee_id, expires_at)
         VALUES (token_hash(code), caller.company_id, bound.id, now() + coalesce(lifetime, 86400) * interval '1 second')
         RETURNING * INTO made;
-    PERFORM note(caller.company_id, 'user', caller.id, 'enrolment_code.create', made.id, client_address);
+    PERFORM note(caller.company_id, 'user', caller.id, 'enrolment_code.create', made.id, client_address,
+                 jsonb_build_object('expires_at', rfc3339(made.expires_at)));
     RETURN remember(caller, key, request, code_json(made), nonce);
 END
 $$;
@@ -281,7 +282,8 @@ BEGIN
         PERFORM fail('SS060', 'bucket_invalid');
     END;
     PERFORM note(caller.company_id, 'user', caller.id, 'bucket.set', made.id, client_address,
-                 jsonb_build_object('endpoint', made.endpoint, 'bucket', made.bucket, 'prefix', made.prefix));
+                 jsonb_build_object('endpoint', made.endpoint, 'bucket', made.bucket, 'prefix', made.prefix,
+                                    'access_key_id', made.access_key_id));
     RETURN bucket_json(made);
 END
 $$;
