@@ -36,6 +36,7 @@ typedef struct Broker {
         Enrolment *enrolment;     /* under way, NULL: none */
         Unenrolment *unenrolment; /* likewise */
         Rotation *rotation;       /* likewise */
+        bool enrolled_elsewhere;  /* what is on disk is of another control plane than URL= */
         bool trying_next_key;     /* identity.key is the one that is to take the place of what is on disk */
 
         Reports *reports;       /* what the control plane is told of faults */

@@ -119,8 +119,9 @@ static int open_identity(Broker *broker) {
                 status_problem(broker, PROBLEM_CONFIGURATION,
                                "This computer is enrolled with %s, but %s names %s: enrol it anew, or correct URL=.",
                                broker->identity.url, broker->settings.config, url);
+                /* It stays on disk: URL= may be a slip of the pen. */
                 identity_done(&broker->identity);
-                identity_forget_key(broker->settings.state_directory);
+                broker->enrolled_elsewhere = true;
         }
         return 0;
 }

@@ -113,9 +113,16 @@ static int normalise(const char *code, char ret[static CODE_LENGTH_MAX + 1]) {
 }
 
 static int make_key(Enrolment *enrolment) {
-        const char *directory = enrolment->broker->settings.state_directory;
+        Broker *broker = enrolment->broker;
+        const char *directory = broker->settings.state_directory;
         int r;
 
+        if (broker->enrolled_elsewhere) {
+                r = identity_forget(directory);
+                if (r < 0)
+                        return r;
+                broker->enrolled_elsewhere = false;
+        }
         r = identity_load_key(directory, &enrolment->key);
         if (r >= 0)
                 return 0;

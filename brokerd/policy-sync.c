@@ -13,6 +13,7 @@
 #define POLICY_INTERVAL    UINT64_C(60000000)
 #define POLICY_RETRY_LEAST UINT64_C(2000000)
 #define POLICY_RETRY_MOST  UINT64_C(120000000)
+#define POLICY_WAIT_MOST   UINT64_C(600000000) /* at the control plane's wish: it may say "off" next */
 #define POLICY_ETAG_MAX    256U
 #define POLICY_PATH        "/v1/devices/self/policy"
 
@@ -43,6 +44,14 @@ static bool etag_is_usable(const char *etag) {
         return strlen(etag) < POLICY_ETAG_MAX;
 }
 
+/* There is none any more: what the control plane wants now is unknown, and may be less than before. */
+static void policy_sync_lose(PolicySync *sync) {
+        sync->known = false;
+        sync->etag[0] = '\0';
+        bus_changed(sync->broker->bus);
+        recorder_evaluate(sync->broker->recorder);
+}
+
 static void policy_sync_take(PolicySync *sync, const ApiAnswer *answer) {
         Broker *broker = sync->broker;
         CapturePolicy policy;
@@ -51,10 +60,12 @@ static void policy_sync_take(PolicySync *sync, const ApiAnswer *answer) {
         if (capture_policy_parse(answer->body, answer->body_size, &policy, error, sizeof(error)) < 0) {
                 status_problem(broker, PROBLEM_POLICY, "The control plane's policy is not usable: %s.",
                                error);
+                policy_sync_lose(sync);
                 return;
         }
         if (!sd_id128_equal(policy.device, broker->identity.device)) {
                 status_problem(broker, PROBLEM_POLICY, "The control plane's policy is for another device.");
+                policy_sync_lose(sync);
                 return;
         }
         status_resolved(broker, PROBLEM_POLICY);
@@ -76,8 +87,12 @@ static void policy_sync_on_answer(ApiCall *call, const ApiAnswer *answer, void *
         if (answer->error < 0) {
                 status_problem(sync->broker, PROBLEM_CONTROL_PLANE, "Cannot fetch the policy: %s.",
                                answer->text);
-                policy_sync_after(sync, backoff_next(&sync->backoff, POLICY_RETRY_LEAST, POLICY_RETRY_MOST,
-                                                     answer->retry_after));
+                if (strcmp(answer->code, "device_revoked") == 0)
+                        policy_sync_lose(sync);
+                uint64_t wait = answer->retry_after < POLICY_WAIT_MOST ? answer->retry_after
+                                                                       : POLICY_WAIT_MOST;
+                policy_sync_after(sync,
+                                  backoff_next(&sync->backoff, POLICY_RETRY_LEAST, POLICY_RETRY_MOST, wait));
         } else {
                 if (status_has(sync->broker, PROBLEM_CONTROL_PLANE)) {
                         status_resolved(sync->broker, PROBLEM_CONTROL_PLANE);

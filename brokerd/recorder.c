@@ -199,7 +199,11 @@ static void recorder_note_problems(Recorder *recorder, const CaptureDecision *de
 void recorder_evaluate(Recorder *recorder) {
         Broker *broker = recorder->broker;
         CaptureDecision decision = recorder_decide(recorder);
-        bool wanted = identity_enrolled(&broker->identity) &&
+
+        /* Nobody may: it is not to begin by itself when somebody may again. */
+        if (recorder->wish == WISH_START && decision.recording < RECORDING_MANUAL)
+                recorder->wish = WISH_NONE;
+        bool wanted = identity_enrolled(&broker->identity) && decision.bucket_pinned &&
                       (recorder->wish == WISH_START  ? decision.recording >= RECORDING_MANUAL
                        : recorder->wish == WISH_NONE ? decision.recording == RECORDING_AUTOMATIC
                                                      : false);
@@ -231,8 +235,13 @@ void recorder_evaluate(Recorder *recorder) {
 int recorder_start(Recorder *recorder, const char **ret_why) {
         const Broker *broker = recorder->broker;
         const CapturePolicy *policy = policy_sync_get(broker->policy);
+        const CaptureDecision decision = recorder_decide(recorder);
 
-        if (recorder_decide(recorder).recording < RECORDING_MANUAL) {
+        if (decision.recording >= RECORDING_MANUAL && !decision.bucket_pinned) {
+                *ret_why = "Hosts= in [Bucket] of agent.conf does not have the policy's bucket";
+                return -EPERM;
+        }
+        if (decision.recording < RECORDING_MANUAL) {
                 *ret_why = !policy ? "the control plane's policy is not known yet"
                            : broker->settings.limits.recording == RECORDING_OFF
                                            ? "Recording=off in agent.conf forbids it"

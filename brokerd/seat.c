@@ -55,7 +55,16 @@ static void seat_answered(Seat *seat, const SeatSession *session) {
                 seat_ask(seat);
 }
 
-/* A text that fits with its NUL, and that uploadd would take. */
+/* logind does not say: it is being restarted, or the session has just gone. What was the case is so until it
+ * is known to be otherwise, above all that the session is locked. */
+static void seat_unanswered(Seat *seat, sd_bus_message *error) {
+        const SeatSession last = { seat->session, seat->locked };
+
+        log_debug("logind does not say who is at the seat: %s", sd_bus_message_get_error(error)->name);
+        seat_answered(seat, seat->known ? &last : &nobody);
+}
+
+/* A text that fits with its NUL, and that uploadd would take; else none. */
 static int read_text(sd_bus_message *message, char *ret, size_t size) {
         const char *text;
         int r;
@@ -63,9 +72,7 @@ static int read_text(sd_bus_message *message, char *ret, size_t size) {
         r = sd_bus_message_read_basic(message, 's', &text);
         if (r < 0)
                 return r;
-        if (strlen(text) >= size || !text_is_clean(text))
-                return -EBADMSG;
-        strcpy(ret, text);
+        strcpy(ret, strlen(text) < size && text_is_clean(text) ? text : "");
         return 0;
 }
 
@@ -135,9 +142,8 @@ static int on_session(sd_bus_message *message, void *userdata, sd_bus_error *err
         Seat *seat = userdata;
         int r;
 
-        /* An error here is a session that has just gone; what follows it will be signalled. */
         if (sd_bus_message_is_method_error(message, NULL)) {
-                seat_answered(seat, &nobody);
+                seat_unanswered(seat, message);
                 return 0;
         }
         r = read_session(message, &session);
@@ -171,11 +177,12 @@ static int on_active(sd_bus_message *message, void *userdata, sd_bus_error *erro
         Seat *seat = userdata;
         int r;
 
-        if (sd_bus_message_is_method_error(message, NULL)) {
-                log_debug("logind knows no seat0: %s", sd_bus_message_get_error(message)->name);
+        if (sd_bus_message_is_method_error(message, SD_BUS_ERROR_UNKNOWN_OBJECT)) /* no seat0 */
                 seat_answered(seat, &nobody);
+        else if (sd_bus_message_is_method_error(message, NULL))
+                seat_unanswered(seat, message);
+        if (sd_bus_message_is_method_error(message, NULL))
                 return 0;
-        }
         r = sd_bus_message_read(message, "v", "(so)", &id, &path);
         if (r >= 0 && id[0])
                 r = seat_call(seat, path, "GetAll", LOGIND ".Session", NULL, on_session);

@@ -297,6 +297,67 @@ def test_another_control_plane_is_not_spoken_to(enrolled):
     assert status["State"] == "unenrolled" and "enrol it anew" in status["LastError"]
 
 
+def test_a_wrong_address_costs_no_identity(enrolled, stack, code):
+    known = enrolled.status()["DeviceId"]
+    for url, state in (("https://127.0.0.1:1", "unenrolled"), (stack.gateway.url, "idle")):
+        enrolled.stop()
+        enrolled.config["url"] = url
+        enrolled.run()
+        enrolled.wait(lambda s: s["State"] in (state, "degraded"), f"it is {state}")
+    assert enrolled.status()["DeviceId"] == known
+    enrolled.wait(lambda s: s["PolicyRevision"], "its key is still good")
+
+    # To be enrolled anew is to be another device.
+    enrolled.stop()
+    saved = json.loads((enrolled.state / "device.json").read_text())
+    (enrolled.state / "device.json").write_text(json.dumps(saved | {"url": "https://127.0.0.1:1"}))
+    enrolled.run()
+    key = (enrolled.state / "device.key").read_bytes()
+    enrolled.enrol(code())
+    assert enrolled.status()["DeviceId"] != known and (enrolled.state / "device.key").read_bytes() != key
+
+
+def test_a_revoked_device_records_no_more(enrolled, stack):
+    uploadd, capd, record = begin(enrolled)
+    stack.apid.admin("device", "revoke", enrolled.status()["DeviceId"])
+    enrolled.cli("flush")  # asks for the policy at once
+    assert uploadd.expect(wire.STOP).recording == record.recording
+    status = enrolled.wait(lambda s: s["Recording"] == "", "it records no more")
+    assert status["PolicyRevision"] == 0 and "device_revoked" in status["LastError"]
+
+
+def test_a_policy_that_is_not_understood_is_none(enrolled, stack):
+    """It may say less than the one before."""
+    uploadd, capd, record = begin(enrolled)
+    policy = stack.postgres.sql("SELECT pg_get_functiondef('api.device_policy'::regproc)", dbname="streamsight")
+    try:
+        stack.postgres.sql(policy.replace("json_build_object(", "json_build_object('not_known', 1, "), dbname="streamsight")
+        enrolled.cli("flush")  # asks for the policy at once
+        assert uploadd.expect(wire.STOP).recording == record.recording
+        status = enrolled.wait(lambda s: "not usable" in s["LastError"], "it says so")
+        assert (status["Recording"], status["PolicyRevision"]) == ("", 0)
+    finally:
+        stack.postgres.sql(policy, dbname="streamsight")
+    enrolled.cli("flush")
+    assert uploadd.expect(wire.RECORD)
+
+
+def test_what_somebody_started_does_not_come_back(agent, company, code, stack):
+    """The policy forbids recording, and later allows it again to be started by hand."""
+    stack.apid.admin("policy", "set", "--company", company, "--recording", "manual")
+    agent.run()
+    agent.enrol(code(company))
+    uploadd = agent.uploadd()
+    agent.wait(lambda s: s["PolicyRevision"], "the policy is known")
+    assert agent.cli("start").returncode == 0 and uploadd.expect(wire.RECORD)
+    for recording in ("off", "manual"):
+        stack.apid.admin("policy", "set", "--company", company, "--recording", recording)
+        before = agent.status()["PolicyRevision"]
+        agent.cli("flush")
+        agent.wait(lambda s: s["PolicyRevision"] > before, "the policy is known")
+        assert agent.status()["Recording"] == ""
+
+
 def test_an_expired_token_is_renewed(enrolled, stack):
     uploadd, _, record = begin(enrolled)
     device = enrolled.status()["DeviceId"]
@@ -455,17 +516,24 @@ def test_an_outage_of_the_control_plane(enrolled, stack):
 
 
 def test_an_unpinned_bucket_gets_nothing(agent, code, stack):
-    agent.config["hosts"] = "elsewhere.example.org"
+    """Nothing that is recorded already, and nothing is recorded for it."""
     agent.run()
     agent.enrol(code())
-    uploadd, _, record = begin(agent)
+    _, _, record = begin(agent)
+    agent.stop()
+    agent.config["hosts"] = "elsewhere.example.org"
+    agent.run()
+    uploadd = agent.uploadd()
     Segment(record.recording, 0, b"secret").announce(uploadd)
     status = agent.wait(lambda s: "pinned" in s["LastError"], "it is reported")
     assert stack.s3.host in status["LastError"] and "agent.conf" in status["LastError"]
     assert "is not pinned" in agent.log()
     agent.wait_log("Nothing is uploaded")
-    with pytest.raises(TimeoutError):
-        uploadd.expect(wire.UPLOAD, timeout=3)
+    for message in (wire.UPLOAD, wire.RECORD):
+        with pytest.raises(TimeoutError):
+            uploadd.expect(message, timeout=2)
+    done = agent.cli("start")
+    assert done.returncode != 0 and "Hosts=" in done.stderr and agent.status()["Recording"] == ""
 
 
 def test_local_limits_win(agent, code, stack):

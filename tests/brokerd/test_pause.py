@@ -152,6 +152,20 @@ def test_a_locked_session_is_not_recorded(pausable):
         assert pausable.status()["Recording"] == text(record.recording)
 
 
+def test_a_lock_outlives_logind(pausable):
+    """While it is restarted nobody knows whether the session is locked still."""
+    with Logind(pausable.bus_address) as logind:
+        logind.show(ANNA)
+        uploadd, capd, _ = begin(pausable)
+        logind.show(ANNA | {"locked": True})
+        assert uploadd.expect(wire.HOLD).hold == LOCKED
+        assert capd.expect(wire.REVOKE)
+    assert capd.silent(2) and pausable.status()["PauseReason"] == "locked"
+    with Logind(pausable.bus_address) as logind:
+        logind.show(ANNA)
+        assert uploadd.expect(wire.HOLD).hold == NONE
+
+
 def test_a_recording_that_begins_locked(pausable):
     """RECORD says so: if uploadd asked before it knew, the recording would begin as if capture had failed."""
     pausable.stop()
