@@ -255,6 +255,21 @@ static void change_token(Draft *draft) {
         }
 }
 
+/* What is the company's own made the other's. */
+static void change_company(Draft *draft) {
+        char name[VALUE_MAX];
+        size_t at = below(draft->size + 1), n;
+
+        while (at < draft->size && draft->data[at] != '$')
+                at++;
+        if (at++ >= draft->size)
+                return;
+        n = strspn(draft->data + at, "abcdefghijklmnopqrstuvwxyz0123456789.");
+        snprintf(name, sizeof(name), "foreign.%.*s", (int) n, draft->data + at);
+        if (words_get(name))
+                put(draft, at, n, name, strlen(name));
+}
+
 /* One of the input's own in another place. */
 static void copy_token(Draft *draft) {
         size_t size, length, from = pick_token(draft, below(draft->size + 1), &length);
@@ -434,11 +449,11 @@ static void change_bytes(Draft *draft) {
 }
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed) {
-        static void (*const changes[])(Draft *) = { change_field,    change_field,  change_field,
-                                                    change_number,   change_token,  change_token,
-                                                    change_token,    copy_token,    change_members,
-                                                    add_member,      change_caller, add_header,
-                                                    change_requests, change_bytes };
+        static void (*const changes[])(Draft *) = {
+                change_company, change_company, change_field,    change_field, change_field,   change_number,
+                change_token,   change_token,   change_token,    copy_token,   change_members, add_member,
+                change_caller,  add_header,     change_requests, change_bytes
+        };
         /* With a NUL behind it, for strcspn(). */
         Draft draft = { calloc(1, max_size + 1), size, max_size };
 
