@@ -8,7 +8,7 @@
 
 #define PAGE_DEFAULT  "100"
 #define PAGE_MAX      1000U
-#define SEGMENTS_PAGE "10000"
+#define SEGMENTS_PAGE "1000"
 
 /* "TIME_UUID", the place after which the next page begins. */
 static int split_cursor(Request *request, const char *cursor, const char **ret_time, const char **ret_id) {

@@ -91,6 +91,22 @@ def test_segments(api, library):
     assert (listed[0]["segments"], listed[0]["bytes"]) == (1, 3)
 
 
+def test_segments_come_in_pages_of_a_thousand(api, library, sql):
+    """An answer is in apid's memory as a whole."""
+    token, devices, _ = library
+    recording = devices[0].open()
+    devices[0].offer(recording, 0, b"zero")
+    sql(f"""SET search_path = streamsight;
+        INSERT INTO segment (company_id, recording_id, recording_created_at, sequence, bucket_id, object_key, sha256, previous_sha256, md5, size, frames,
+                             started_at, ended_at)
+            SELECT company_id, recording_id, recording_created_at, n, bucket_id, n, sha256, sha256, md5, size, frames, started_at, ended_at
+            FROM segment, generate_series(1, 1000) AS n WHERE recording_id = '{recording}'""")
+    page = api("GET", f"/v1/recordings/{recording}/segments", token=token).json()
+    assert [segment["sequence"] for segment in page["segments"]] == [*range(1000)] and page["next"] == 999
+    page = api("GET", f"/v1/recordings/{recording}/segments?after=999", token=token).json()
+    assert [segment["sequence"] for segment in page["segments"]] == [1000] and page["next"] is None
+
+
 def test_another_companys_viewer_sees_nothing(api, apid, other_company, library, sql):
     token, devices, recordings = library
     recording = devices[0].open()

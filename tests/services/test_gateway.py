@@ -18,6 +18,9 @@ from services.faultserver import FaultServer
 from services.gateway import Gateway, Passthrough
 
 
+LARGE = 15 << 20  # more than the kernel keeps between two who speak TCP
+
+
 class _Witness(http.server.BaseHTTPRequestHandler):
     """An upstream that says what reached it."""
     protocol_version = "HTTP/1.1"
@@ -25,14 +28,17 @@ class _Witness(http.server.BaseHTTPRequestHandler):
 
     def _say(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        body = json.dumps({"path": self.path, "headers": dict(self.headers.items())}).encode()
+        body = bytes(LARGE) if self.path == "/v1/large" else json.dumps({"path": self.path, "headers": dict(self.headers.items())}).encode()
         self.send_response(409 if self.path == "/v1/conflict" else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+        if self.path == "/v1/large":
+            self.server.written.set()
 
     def do_GET(self):
-        if self.path == "/v1/auth/slow":
+        if self.path.endswith("/slow"):
+            self.server.waiting.release()
             assert self.server.gate.wait(60)
         self._say()
 
@@ -45,7 +51,7 @@ class _Witness(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def witness():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Witness) as upstream:
-        upstream.gate = threading.Event()
+        upstream.gate, upstream.waiting, upstream.written = threading.Event(), threading.Semaphore(0), threading.Event()
         threading.Thread(target=upstream.serve_forever, daemon=True).start()
         yield upstream
         upstream.shutdown()
@@ -237,6 +243,35 @@ def test_gateway_behind_another_knows_the_client(behind, client):
         statuses.append(client(passthrough.port, "/v1/devices/enroll", "POST", source="127.0.0.8")[0])
     assert statuses[:50] == [200] * 50 and statuses[-1] == 429
     assert client(passthrough.port, "/v1/devices/enroll", "POST", source="127.0.0.9")[0] == 200
+
+
+def test_gateway_limits_each_callers_connections(witnessed, ca, witness):
+    def ask(name, path):
+        with names.session(ca) as session:
+            return session.get(witnessed.url + path, headers={"Authorization": f"Bearer {name}"}, timeout=60).status_code
+    witness.gate.clear()
+    witness.waiting = threading.Semaphore(0)
+    with concurrent.futures.ThreadPoolExecutor(32) as pool:
+        held = [pool.submit(ask, "patient", "/v1/slow") for _ in range(32)]
+        try:
+            assert all(witness.waiting.acquire(timeout=20) for _ in held)
+            assert ask("patient", "/v1/thing") == 429 and ask("another", "/v1/thing") == 200
+        finally:
+            witness.gate.set()
+        assert {answer.result() for answer in held} == {200}
+    assert ask("patient", "/v1/thing") == 200
+
+
+def test_gateway_takes_an_answer_whole_from_apid(witnessed, ca, witness):
+    """However slowly it is read: apid has it in memory as long as it is not taken."""
+    context = ssl.create_default_context(cafile=ca.cert_file)
+    with socket.create_connection(("127.0.0.1", witnessed.port)) as s, context.wrap_socket(s, server_hostname=names.API) as t:
+        t.sendall(b"GET /v1/large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert witness.written.wait(8)
+        size = 0
+        while data := t.recv(1 << 16):
+            size += len(data)
+    assert size > LARGE
 
 
 WEAK = ["ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA",
