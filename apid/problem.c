@@ -102,7 +102,7 @@ const ProblemInfo problems[_PROBLEM_MAX] = {
                                           "The recording has more segments than that",
                                           "Finish it with the number of segments that were announced." },
         [PROBLEM_SEGMENTS_MISSING] = { "segments_missing", 409, NULL, NULL, "Not every segment is complete",
-                                       "Upload and complete the segments in \"missing\" (the first hundred), then finish "
+                                       "Upload and complete the segments in \"missing\" (the first of them), then finish "
                                        "again." },
         [PROBLEM_BUCKET_MISSING] = { "bucket_missing", 409, "SS040", NULL, "The company has no bucket",
                                      "An administrator must name one: streamsight-admin bucket set." },

@@ -9,7 +9,7 @@
 
 #define OUTPUTS_MAX  16U
 #define HOSTNAME_MAX 255U
-#define SEGMENTS_MAX 100000000U
+#define SEGMENTS_MAX 1000000U
 
 static bool is_uint(const json_t *value, json_int_t maximum) {
         return json_is_integer(value) && json_integer_value(value) >= 0 &&

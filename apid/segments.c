@@ -9,7 +9,7 @@
 #include "presign.h"
 #include "value.h"
 
-#define SEQUENCE_MAX     99999999U
+#define SEQUENCE_MAX     999999U /* for a whole day of eleven a second */
 #define SEGMENT_SIZE_MAX 16777216U
 #define CONTENT_TYPE     "application/vnd.streamsight.segment"
 

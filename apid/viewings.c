@@ -7,7 +7,7 @@
 #include "value.h"
 
 #define PAGE_DEFAULT  "100"
-#define PAGE_MAX      1000U
+#define PAGE_MAX      100U
 #define SEGMENTS_PAGE "1000"
 
 /* "TIME_UUID", the place after which the next page begins. */

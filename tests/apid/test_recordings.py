@@ -117,14 +117,14 @@ def test_finish_lists_at_most_a_hundred_and_bears_huge_counts(device):
     recording = device.open()
     device.offer(recording, 0, b"zero")
     device.complete(recording, 0, b"zero")
-    answer = device.finish(recording, 100_000_000)
+    answer = device.finish(recording, 1_000_000)
     assert answer.json()["missing"] == list(range(1, 101))
     assert answer.elapsed.total_seconds() < 5
     assert device.finish(device.open(), 0).status_code == 204
 
 
 @pytest.mark.parametrize("change", [
-    {"sequence": -1}, {"sequence": 100_000_000}, {"sequence": "0"}, {"sequence": 0.0}, {"sequence": None},
+    {"sequence": -1}, {"sequence": 1_000_000}, {"sequence": "0"}, {"sequence": 0.0}, {"sequence": None},
     {"sha256": "0" * 63}, {"sha256": "G" * 64}, {"sha256": None}, {"sha256": "A" * 64}, {"previous_sha256": ""},
     {"previous_sha256": 0}, {"md5": "x"}, {"md5": "0" * 32}, {"md5": "AAAAAAAAAAAAAAAAAAAAAB=="}, {"size": 0}, {"size": -1},
     {"size": 2 ** 40}, {"size": 2 ** 63}, {"started_at": "2030-01-31T10:00:00"}, {"ended_at": 1}, {"frames": -1}])

@@ -58,19 +58,20 @@ BEGIN
 END
 $$;
 
--- Finished only if the result is empty; else it holds the sequences (the first hundred) that are not complete.
+-- Finished only if the result is empty; else it holds the first sequences that are not complete, a hundred at most. A device may be refused as
+-- often as it likes: what was found complete once is not looked at again, nor much of what comes after the first that is not.
 CREATE OR REPLACE FUNCTION finish_recording(token text, recording uuid, segment_count integer, ended timestamptz, why text)
     RETURNS json LANGUAGE plpgsql
-    SET search_path = pg_catalog, streamsight, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+    SET search_path = pg_catalog, streamsight, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
-    caller   device := enter_device(token);
-    known    recording := own_recording(caller, recording);
-    opened   timestamptz := known.created_at;
-    missing  json;
-    held     integer;
+    caller    device := enter_device(token);
+    known     recording := own_recording(caller, recording);
+    opened    timestamptz := known.created_at;
+    there     integer;  -- so many from the first on are complete
+    total     bigint;
 BEGIN
     -- Against a segment being announced, which locks the first of the two, or both, and against another finish.
-    PERFORM FROM live_recording l WHERE l.company_id = caller.company_id AND l.id = recording FOR UPDATE;
+    SELECT l.complete INTO there FROM live_recording l WHERE l.company_id = caller.company_id AND l.id = recording FOR UPDATE;
     SELECT r.* INTO STRICT known FROM recording r
         WHERE r.company_id = caller.company_id AND r.id = recording AND r.created_at = opened FOR UPDATE;
     IF known.finished_at IS NOT NULL THEN
@@ -80,23 +81,34 @@ BEGIN
         RETURN '[]';
     END IF;
     -- A device that lost what it had announced says so; those segments stay listed, as lost.
-    IF why <> 'interrupted' AND EXISTS (SELECT FROM segment s WHERE s.company_id = caller.company_id AND s.recording_id = recording
-               AND s.recording_created_at = opened AND s.sequence >= segment_count) THEN
-        PERFORM fail('SS033', 'segments_beyond_end');
+    IF why <> 'interrupted' THEN
+        IF EXISTS (SELECT FROM segment s WHERE s.company_id = caller.company_id AND s.recording_id = recording
+                   AND s.recording_created_at = opened AND s.sequence >= segment_count) THEN
+            PERFORM fail('SS033', 'segments_beyond_end');
+        END IF;
+        there := coalesce(there, 0);
+        there := coalesce(
+            -- the first that is not in its place, or not complete,
+            (SELECT n.place FROM (SELECT s.sequence, s.completed_at, there + row_number() OVER (ORDER BY s.sequence) - 1 AS place FROM segment s
+                WHERE s.company_id = caller.company_id AND s.recording_id = recording AND s.recording_created_at = opened
+                    AND s.sequence >= there) AS n
+             WHERE n.sequence <> n.place OR n.completed_at IS NULL ORDER BY n.sequence LIMIT 1),
+            -- or the one after the last.
+            (SELECT s.sequence + 1 FROM segment s WHERE s.company_id = caller.company_id AND s.recording_id = recording
+                AND s.recording_created_at = opened ORDER BY s.sequence DESC LIMIT 1), 0);
+        IF there < segment_count THEN
+            UPDATE live_recording l SET complete = there
+                WHERE l.company_id = caller.company_id AND l.id = recording AND l.complete < there;
+            RETURN (SELECT json_agg(m.sequence) FROM (
+                SELECT generate_series(there, least(segment_count, there + 1000) - 1) AS sequence EXCEPT
+                SELECT s.sequence FROM segment s WHERE s.company_id = caller.company_id AND s.recording_id = recording
+                    AND s.recording_created_at = opened AND s.sequence BETWEEN there AND there + 999 AND s.completed_at IS NOT NULL
+                ORDER BY sequence LIMIT 100) AS m);
+        END IF;
+        SELECT coalesce(sum(s.size), 0) INTO total FROM segment s
+            WHERE s.company_id = caller.company_id AND s.recording_id = recording AND s.recording_created_at = opened;
     END IF;
-
-    -- Of the first held + 100 sequences at least a hundred are missing: no need to look at the rest of a huge count.
-    SELECT count(*) INTO held FROM segment s WHERE s.company_id = caller.company_id AND s.recording_id = recording
-        AND s.recording_created_at = opened AND s.completed_at IS NOT NULL;
-    SELECT json_agg(m.sequence) INTO missing FROM (
-        SELECT n.sequence FROM generate_series(0, least(segment_count, held + 100) - 1) AS n (sequence)
-        WHERE NOT EXISTS (SELECT FROM segment s WHERE s.company_id = caller.company_id AND s.recording_id = recording
-                          AND s.recording_created_at = opened AND s.sequence = n.sequence AND s.completed_at IS NOT NULL)
-        ORDER BY n.sequence LIMIT 100) AS m;
-    IF missing IS NOT NULL AND why <> 'interrupted' THEN
-        RETURN missing;
-    END IF;
-    UPDATE recording r SET finished_at = now(), ended_at = ended, end_reason = why, segments = segment_count
+    UPDATE recording r SET finished_at = now(), ended_at = ended, end_reason = why, segments = segment_count, bytes = total
         WHERE r.company_id = caller.company_id AND r.id = recording AND r.created_at = opened;
     DELETE FROM live_recording l WHERE l.company_id = caller.company_id AND l.id = recording;
     RETURN '[]';

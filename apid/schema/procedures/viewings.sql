@@ -23,47 +23,51 @@ END
 $$;
 
 -- GET /v1/recordings: newest first, from below the cursor (the last row's started_at and id) on. Those that began within a day before the
--- time asked for, or in it; then the long ones from before. Planned for what is asked: all of the filters are optional.
+-- time asked for, or in it; then the long ones from before. Planned for what is asked: all of the filters are optional. A manager's employees
+-- are looked at one by one, each by an index: to look for them among all would be to look at all if they have none.
 CREATE OR REPLACE FUNCTION api.list_recordings(token text, of_device uuid, of_employee uuid, from_time timestamptz, to_time timestamptz,
                                                cursor_time timestamptz, cursor_id uuid, page_size integer)
     RETURNS json LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path = pg_catalog, streamsight, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+    SET search_path = pg_catalog, streamsight, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off SET jit = off AS $$
 DECLARE
-    caller   account := enter_user(token, 'owner', 'manager');
-    listing  json;
-    more     text;
+    caller     account := enter_user(token, 'owner', 'manager');
+    everybody  boolean := caller.role = 'owner' AND of_employee IS NULL;
+    listing    json;
+    more       text;
 BEGIN
-    WITH page AS (
-        (SELECT r.* FROM recording r
-            WHERE r.company_id = caller.company_id
-                AND (of_device IS NULL OR r.device_id = of_device)
-                AND (of_employee IS NULL OR r.employee_id = of_employee)
-                AND (caller.role = 'owner' OR r.employee_id IN (SELECT a.employee_id FROM assignment a
-                                                                WHERE a.company_id = caller.company_id AND a.account_id = caller.id))
-                AND (from_time IS NULL OR r.started_at >= from_time - interval '24 hours' AND coalesce(r.ended_at, 'infinity') >= from_time)
-                AND (to_time IS NULL OR r.started_at < to_time)
-                AND (cursor_time IS NULL OR (r.started_at, r.id) < (cursor_time, cursor_id))
-            ORDER BY r.started_at DESC, r.id DESC LIMIT page_size + 1)
+    WITH whose AS (
+        SELECT of_employee AS employee_id WHERE caller.role = 'owner'
         UNION ALL
-        (SELECT r.* FROM recording r
-            WHERE r.company_id = caller.company_id
-                AND (of_device IS NULL OR r.device_id = of_device)
-                AND (of_employee IS NULL OR r.employee_id = of_employee)
-                AND (caller.role = 'owner' OR r.employee_id IN (SELECT a.employee_id FROM assignment a
-                                                                WHERE a.company_id = caller.company_id AND a.account_id = caller.id))
-                AND (r.ended_at IS NULL OR r.ended_at - r.started_at > interval '24 hours')
-                AND r.started_at < from_time - interval '24 hours' AND coalesce(r.ended_at, 'infinity') >= from_time
-                AND (to_time IS NULL OR r.started_at < to_time)
-                AND (cursor_time IS NULL OR (r.started_at, r.id) < (cursor_time, cursor_id))
-            ORDER BY r.started_at DESC, r.id DESC LIMIT page_size + 1)
-        ORDER BY started_at DESC, id DESC LIMIT page_size + 1
+        SELECT a.employee_id FROM assignment a WHERE caller.role <> 'owner' AND a.company_id = caller.company_id AND a.account_id = caller.id
+            AND (of_employee IS NULL OR a.employee_id = of_employee)
+    ), page AS (
+        SELECT p.* FROM whose CROSS JOIN LATERAL (
+            (SELECT r.* FROM recording r
+                WHERE r.company_id = caller.company_id
+                    AND (of_device IS NULL OR r.device_id = of_device)
+                    AND (everybody OR r.employee_id = whose.employee_id)
+                    AND (from_time IS NULL OR r.started_at >= from_time - interval '24 hours' AND coalesce(r.ended_at, 'infinity') >= from_time)
+                    AND (to_time IS NULL OR r.started_at < to_time)
+                    AND (cursor_time IS NULL OR (r.started_at, r.id) < (cursor_time, cursor_id))
+                ORDER BY r.started_at DESC, r.id DESC LIMIT page_size + 1)
+            UNION ALL
+            (SELECT r.* FROM recording r
+                WHERE r.company_id = caller.company_id
+                    AND (of_device IS NULL OR r.device_id = of_device)
+                    AND (everybody OR r.employee_id = whose.employee_id)
+                    AND (r.ended_at IS NULL OR r.ended_at - r.started_at > interval '24 hours')
+                    AND r.started_at < from_time - interval '24 hours' AND coalesce(r.ended_at, 'infinity') >= from_time
+                    AND (to_time IS NULL OR r.started_at < to_time)
+                    AND (cursor_time IS NULL OR (r.started_at, r.id) < (cursor_time, cursor_id))
+                ORDER BY r.started_at DESC, r.id DESC LIMIT page_size + 1)) AS p
+        ORDER BY p.started_at DESC, p.id DESC LIMIT page_size + 1
     ), shown AS (
         SELECT p.*, row_number() OVER (ORDER BY p.started_at DESC, p.id DESC) AS position FROM page p
     )
     SELECT coalesce(json_agg(json_build_object(
                'id', s.id, 'device_id', s.device_id, 'hostname', s.hostname, 'employee_id', s.employee_id, 'employee', e.name,
                'started_at', rfc3339(s.started_at), 'ended_at', rfc3339(s.ended_at),
-               'segments', held.segments, 'bytes', held.bytes,
+               'segments', CASE WHEN s.bytes IS NULL THEN held.segments ELSE s.segments END, 'bytes', coalesce(s.bytes, held.bytes),
                'state', CASE WHEN s.finished_at IS NULL THEN 'open' ELSE 'finished' END)
                ORDER BY s.position) FILTER (WHERE s.position <= page_size), '[]'),
            CASE WHEN count(*) > page_size
@@ -71,7 +75,7 @@ BEGIN
     INTO listing, more
     FROM shown s LEFT JOIN employee e ON e.company_id = s.company_id AND e.id = s.employee_id CROSS JOIN LATERAL (
         SELECT count(*) AS segments, coalesce(sum(g.size), 0) AS bytes FROM segment g
-        WHERE g.company_id = caller.company_id AND g.recording_id = s.id AND g.recording_created_at = s.created_at
+        WHERE s.bytes IS NULL AND g.company_id = caller.company_id AND g.recording_id = s.id AND g.recording_created_at = s.created_at
             AND g.completed_at IS NOT NULL) AS held;
     RETURN json_build_object('recordings', listing, 'next', more);
 END
