@@ -14,6 +14,7 @@
 typedef struct Item {
         char *name;
         bool moved; /* it is not what its name says, as said */
+        const TrustedKey *key;
         SegmentStatement statement;
 } Item;
 
@@ -22,7 +23,7 @@ typedef struct End {
 } End;
 
 struct Judge {
-        char (*trusted)[THUMBPRINT_SIZE];
+        TrustedKey *trusted;
         size_t n_trusted;
         Item *items;
         size_t n_items, n_allocated;
@@ -31,7 +32,7 @@ struct Judge {
         size_t n_findings, n_seen;
 };
 
-int judge_new(Judge **ret, char trusted[][THUMBPRINT_SIZE], size_t n_trusted) {
+int judge_new(Judge **ret, TrustedKey *trusted, size_t n_trusted) {
         Judge *judge = calloc(1, sizeof(*judge));
 
         if (!judge)
@@ -84,20 +85,35 @@ void judge_unreadable(Judge *judge, const char *name, const char *why) {
         finding(judge, "unreadable", name, "%s", why);
 }
 
-/* 1: it is a trusted one; 0: not, as said. */
-static int judge_key(Judge *judge, const char *name, EVP_PKEY *key) {
+/* 1: it is a trusted one of this device; 0: not, as said. */
+static int judge_key(Judge *judge, const char *name, EVP_PKEY *key, const char *device,
+                     const TrustedKey **ret) {
         char thumbprint[THUMBPRINT_SIZE];
+        TrustedKey *trusted;
         int r;
 
         r = jwk_thumbprint(key, thumbprint);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < judge->n_trusted; i++)
-                if (strcmp(judge->trusted[i], thumbprint) == 0)
-                        return 1;
-        finding(judge, "foreign", name, "it is signed with the key %s, which --key does not name",
-                thumbprint);
-        return 0;
+        for (trusted = judge->trusted; trusted < judge->trusted + judge->n_trusted; trusted++)
+                if (strcmp(trusted->thumbprint, thumbprint) == 0)
+                        break;
+        if (trusted == judge->trusted + judge->n_trusted) {
+                finding(judge, "foreign", name, "it is signed with the key %s, which --key does not name",
+                        thumbprint);
+                return 0;
+        }
+        if (!trusted->device[0])
+                snprintf(trusted->device, sizeof(trusted->device), "%s", device);
+        if (strcmp(trusted->device, device) != 0) {
+                finding(judge, "foreign", name,
+                        "it says that it is of device %s, but is signed with the key %s of device %s",
+                        device, thumbprint, trusted->device);
+                return 0;
+        }
+        if (ret)
+                *ret = trusted;
+        return 1;
 }
 
 static int say_statement(Judge *judge, const char *name, int error) {
@@ -171,7 +187,8 @@ static int judge_content(Judge *judge, const char *name, const void *data, size_
         return 0;
 }
 
-static int keep(Judge *judge, const char *name, bool moved, const SegmentStatement *statement) {
+static int keep(Judge *judge, const char *name, bool moved, const TrustedKey *key,
+                const SegmentStatement *statement) {
         if (judge->n_items == judge->n_allocated) {
                 size_t n = judge->n_allocated > 0 ? 2 * judge->n_allocated : 64;
                 Item *items = reallocarray(judge->items, n, sizeof(*items));
@@ -183,12 +200,13 @@ static int keep(Judge *judge, const char *name, bool moved, const SegmentStateme
         char *copy = strdup(name);
         if (!copy)
                 return -ENOMEM;
-        judge->items[judge->n_items++] = (Item){ copy, moved, *statement };
+        judge->items[judge->n_items++] = (Item){ copy, moved, key, *statement };
         return 0;
 }
 
 int judge_segment(Judge *judge, const char *name, const void *data, size_t size, const char *statement) {
         _cleanup_(EVP_PKEY_freep) EVP_PKEY *key = NULL;
+        const TrustedKey *trusted;
         SegmentStatement s;
         bool ok, moved;
         int r;
@@ -201,14 +219,14 @@ int judge_segment(Judge *judge, const char *name, const void *data, size_t size,
         r = segment_statement_verify(statement, &s, &key);
         if (r < 0)
                 return say_statement(judge, name, r);
-        r = judge_key(judge, name, key);
+        r = judge_key(judge, name, key, s.device, &trusted);
         if (r <= 0)
                 return r;
         r = judge_content(judge, name, data, size, &s, &ok);
         if (r < 0)
                 return r;
         /* What was altered, or lies in another recording's folder, is missing from its own below. */
-        return ok && judge_place(judge, name, &s, &moved) ? keep(judge, name, moved, &s) : 0;
+        return ok && judge_place(judge, name, &s, &moved) ? keep(judge, name, moved, trusted, &s) : 0;
 }
 
 int judge_statement(Judge *judge, const char *name, const char *statement) {
@@ -219,7 +237,7 @@ int judge_statement(Judge *judge, const char *name, const char *statement) {
 
         r = segment_statement_verify(statement, &segment, &key);
         if (r >= 0) {
-                r = judge_key(judge, name, key);
+                r = judge_key(judge, name, key, segment.device, NULL);
                 if (r > 0)
                         finding(judge, "missing", name, "segment %" PRIu32 " of recording %s is not here",
                                 segment.sequence, segment.recording);
@@ -228,7 +246,7 @@ int judge_statement(Judge *judge, const char *name, const char *statement) {
         r = recording_statement_verify(statement, &s, &key);
         if (r < 0)
                 return say_statement(judge, name, r);
-        r = judge_key(judge, name, key);
+        r = judge_key(judge, name, key, s.device, NULL);
         if (r <= 0)
                 return r;
         End *ends = reallocarray(judge->ends, judge->n_ends + 1, sizeof(*ends));
@@ -311,9 +329,14 @@ static void judge_recording(Judge *judge, const Item *items, size_t n) {
                 moved = moved || items[i].moved;
         }
         judge_end(judge, &items[n - 1]);
-        if (judge->n_findings == before && !moved)
-                printf("good       %s: %zu segments of device %s, %s to %s\n", first->recording, n,
-                       first->device, first->started_at, last->ended_at);
+        if (judge->n_findings > before || moved)
+                return;
+        printf("good       %s: %zu segments of device %s, %s to %s, signed with", first->recording, n,
+               first->device, first->started_at, last->ended_at);
+        for (size_t i = 0; i < n; i++)
+                if (i == 0 || items[i].key != items[i - 1].key)
+                        printf(" %s", items[i].key->thumbprint);
+        putchar('\n');
 }
 
 int judge_finish(Judge *judge) {

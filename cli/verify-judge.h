@@ -13,10 +13,17 @@
 
 #define TRUSTED_MAX 256U
 
+/* A device's key. It may sign for that device alone: who has got hold of it is not to make another's
+ * recordings with it. */
+typedef struct TrustedKey {
+        char thumbprint[THUMBPRINT_SIZE];
+        char device[37]; /* "": the one that it is first seen to sign for */
+} TrustedKey;
+
 typedef struct Judge Judge;
 
-/* trusted: thumbprints of the devices' keys, borrowed. -ENOMEM. */
-int judge_new(Judge **ret, char trusted[][THUMBPRINT_SIZE], size_t n_trusted);
+/* trusted: borrowed, and what is not known of them is filled in. -ENOMEM. */
+int judge_new(Judge **ret, TrustedKey *trusted, size_t n_trusted);
 Judge *judge_free(Judge *judge);
 DEFINE_CLEANUP(Judge *, judge_freep, judge_free)
 

@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "text.h"
+#include "value.h"
 #include "verify-bucket.h"
 #include "verify-folder.h"
 
@@ -21,7 +23,8 @@ static const char usage[] =
                 "(.sss.jws) in folders, or the objects in the organisation's bucket whose names begin with PREFIX.\n"
                 "\n"
                 "  -k, --key=KEY          a device's key: the thumbprint that \"streamsight status\" shows on it, or a\n"
-                "                         file of thumbprints, one a line, or with a public key (PEM)\n"
+                "                         file of thumbprints, one a line, each with the device's id behind it, or\n"
+                "                         with a public key (PEM)\n"
                 "      --endpoint=URL     https://HOST[:PORT] of the S3 server\n"
                 "      --region=REGION    default: $AWS_REGION, or us-east-1\n"
                 "      --bucket=BUCKET    its key is that of AWS's own tools: $AWS_ACCESS_KEY_ID … or ~/.aws/credentials\n"
@@ -34,19 +37,21 @@ static const char usage[] =
                 "Exit status: 0 everything is there and unaltered, 1 something is not, 2 it could not be found out.\n";
 
 typedef struct Verify {
-        char trusted[TRUSTED_MAX][THUMBPRINT_SIZE];
+        TrustedKey trusted[TRUSTED_MAX];
         size_t n_trusted;
         VerifyBucket bucket;
 } Verify;
 
 void verify_message(const char *format, ...) {
+        char text[4096], clean[4096];
         va_list arguments;
 
-        fputs("streamsight verify: ", stderr);
         va_start(arguments, format);
-        vfprintf(stderr, format, arguments);
+        vsnprintf(text, sizeof(text), format, arguments);
         va_end(arguments);
-        fputc('\n', stderr);
+        /* Names and codes come from whoever filled the folder or the bucket. */
+        text_sanitize(clean, sizeof(clean), text);
+        fprintf(stderr, "streamsight verify: %s\n", clean);
 }
 
 static bool is_thumbprint(const char *text) {
@@ -55,12 +60,15 @@ static bool is_thumbprint(const char *text) {
                                THUMBPRINT_SIZE - 1;
 }
 
-static int trust(Verify *verify, const char *thumbprint) {
+/* device: "" if it is not known. */
+static int trust(Verify *verify, const char *thumbprint, const char *device) {
         if (verify->n_trusted == TRUSTED_MAX) {
                 verify_message("more than %u keys", TRUSTED_MAX);
                 return -E2BIG;
         }
-        strcpy(verify->trusted[verify->n_trusted++], thumbprint);
+        TrustedKey *key = &verify->trusted[verify->n_trusted++];
+        strcpy(key->thumbprint, thumbprint);
+        snprintf(key->device, sizeof(key->device), "%s", device);
         return 0;
 }
 
@@ -70,20 +78,28 @@ static int trust_pem(Verify *verify, FILE *file) {
 
         if (!key || jwk_thumbprint(key, thumbprint) < 0)
                 return -EBADMSG;
-        return trust(verify, thumbprint);
+        return trust(verify, thumbprint, "");
 }
 
-/* Lines of thumbprints, each with whatever is behind a space, such as the workstation's name; # is a
- * comment. */
+/* Lines of thumbprints, each with the id of the device whose it is, if that is known, and whatever is behind
+ * that, such as the workstation's name; # is a comment. */
 static int trust_lines(Verify *verify, FILE *file) {
+        static const char space[] = " \t\r\n";
         _cleanup_free_ char *line = NULL;
         size_t allocated = 0;
         int r = 0;
 
         while (r >= 0 && getline(&line, &allocated, file) > 0) {
-                line[strcspn(line, " \t\r\n#")] = '\0';
-                if (line[0])
-                        r = is_thumbprint(line) ? trust(verify, line) : -EBADMSG;
+                char *rest, *device;
+
+                line[strcspn(line, "#")] = '\0';
+                const char *thumbprint = strtok_r(line, space, &rest);
+                if (!thumbprint)
+                        continue;
+                device = strtok_r(NULL, space, &rest);
+                r = is_thumbprint(thumbprint) ? trust(verify, thumbprint,
+                                                      device && value_is_uuid(device) ? device : "")
+                                              : -EBADMSG;
         }
         return r;
 }
@@ -93,7 +109,7 @@ static int trust_option(Verify *verify, const char *text) {
         int r;
 
         if (is_thumbprint(text))
-                return trust(verify, text);
+                return trust(verify, text, "");
         _cleanup_fclose_ FILE *file = fopen(text, "re");
         if (!file) {
                 verify_message("%s: neither a key's thumbprint nor a file that can be read: %s", text,

@@ -197,6 +197,20 @@ def test_names_do_not_reach_the_terminal(recording, copy, judge):
     assert lines == [f"{copy}/a [2Jb c 2J.sss"]
 
 
+def test_a_key_is_of_one_device(recording, copy, run_verify, forge, tmp_path):
+    """Who has got hold of one workstation's key makes no recording of another's with it."""
+    keys = tmp_path / "keys"
+    keys.write_text(f"{recording.thumbprint} {recording.device} pc-17\n")
+    status, lines, _ = run_verify("--key", keys, copy)
+    assert status == 0 and lines[0].endswith(f"signed with {recording.thumbprint}")
+    keys.write_text(f"{recording.thumbprint} {'1' * 8}-1111-4111-8111-{'1' * 12} pc-16\n")
+    status, lines, _ = run_verify("--key", keys, copy)
+    assert status == 1 and {line.split()[0] for line in lines} == {"foreign"} and recording.device in lines[0]
+    # One that nobody has said whose it is.
+    status, words, _ = forge((2, {"device": "3" * 8 + "-3333-4333-8333-" + "3" * 12}))
+    assert status == 1 and words == ["foreign", "unfinished"]
+
+
 def test_keys_from_files(recording, copy, run_verify, tmp_path):
     keys = tmp_path / "keys"
     keys.write_text(f"# our workstations\n{'A' * 43} pc-16\n{recording.thumbprint} pc-17.example.org\n\n")
