@@ -2,7 +2,9 @@
 
 import pathlib
 import re
+import shutil
 import signal
+import tempfile
 
 import numpy
 
@@ -42,14 +44,16 @@ class Capd:
 
     def __init__(self, vm, build):
         self.vm = vm
-        vm.put(build / "capd" / "streamsight-capd", "/usr/lib/streamsight/streamsight-capd")
-        vm.put(build / "tests" / "capd" / "frameprobe", "/usr/local/bin/frameprobe")
-        for unit in UNITS:
-            vm.put(SOURCE / "packaging" / "systemd" / unit, f"/usr/lib/systemd/system/{unit}")
-        vm.put(SOURCE / "packaging" / "sysusers.d" / "streamsight.conf", "/usr/lib/sysusers.d/streamsight.conf")
-        vm.put(SOURCE / "packaging" / "tmpfiles.d" / "streamsight.conf", "/usr/lib/tmpfiles.d/streamsight.conf")
+        files = [(build / "capd" / "streamsight-capd", "lib/streamsight"), (build / "tests" / "capd" / "frameprobe", "local/bin"),
+                 *((SOURCE / "packaging" / "systemd" / unit, "lib/systemd/system") for unit in UNITS),
+                 *((SOURCE / "packaging" / kind / "streamsight.conf", f"lib/{kind}") for kind in ("sysusers.d", "tmpfiles.d"))]
+        with tempfile.TemporaryDirectory() as tree:  # at once: each copying starts programs there
+            for file, folder in files:
+                (pathlib.Path(tree) / folder).mkdir(parents=True, exist_ok=True)
+                shutil.copy(file, pathlib.Path(tree) / folder)
+            vm.put(tree, "/usr")
         vm.run("mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug", check=True)
-        vm.run("chmod 755 /usr/lib/streamsight && systemd-sysusers && systemd-tmpfiles --create streamsight.conf && "
+        vm.run("chmod 755 /usr/lib/streamsight && systemd-sysusers streamsight.conf && systemd-tmpfiles --create streamsight.conf && "
                f"systemctl daemon-reload && systemctl start {' '.join(UNITS[1:])}", check=True)
 
     def probe(self, arguments, socket=FRAME, user=None, program="frameprobe"):
