@@ -91,10 +91,11 @@ static char *claims(const SignedRequest *request, const json_t *body, const char
         if (jwk_to_key(json_object_get(body, "public_key"), &next) >= 0 &&
             jwk_thumbprint(next, thumbprint) < 0)
                 abort();
-        _cleanup_(json_decrefp) json_t *all = json_pack(
-                        "{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:o, s:o}", "aud", audience, "iss", device,
-                        "sub", device, "jti", jti, "iat", now, "exp", now + 50, "key", thumbprint,
-                        "code_sha256", hash_of(code), "token_sha256", hash_of(request->token ?: ""));
+        _cleanup_(json_decrefp) json_t *all =
+                        json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:o, s:o, s:o}", "aud", audience,
+                                  "iss", device, "sub", device, "jti", jti, "iat", now, "exp", now + 50,
+                                  "key", thumbprint, "code_sha256", hash_of(code), "token_sha256",
+                                  hash_of(request->token ?: ""), "leave", hash_of(request->token ?: ""));
         return jws_sign(key, NULL, all, &signed_text) < 0 ? NULL : signed_text;
 }
 
