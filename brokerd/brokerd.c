@@ -233,7 +233,6 @@ static int run(int argc, char *argv[]) {
         if (r < 0)
                 return r;
 
-        notify("READY=1");
         r = sd_event_loop(broker.event);
         return r < 0 ? log_error_errno(r, "Ending: %m") : 0;
 }

@@ -6,11 +6,13 @@
 #include <systemd/sd-bus.h>
 
 #include "bus-authorize.h"
+#include "bus-guard.h"
 #include "bus-log-control.h"
 #include "bus-properties.h"
 #include "diagnostics.h"
 #include "enrol.h"
 #include "log.h"
+#include "notify.h"
 #include "policy-sync.h"
 #include "recorder.h"
 #include "reload.h"
@@ -22,6 +24,8 @@
 #define ERROR_NOT_ENROLLED  "org.streamsight.Error.NotEnrolled"
 #define ERROR_NOT_PERMITTED "org.streamsight.Error.NotPermitted"
 #define ERROR_NOT_RECORDING "org.streamsight.Error.NotRecording"
+
+#define NAME_PRIMARY_OWNER 1U /* RequestName's answer, D-Bus specification */
 
 struct Bus {
         Broker *broker;
@@ -269,6 +273,27 @@ static int bus_on_disconnected(sd_bus_message *message _unused_, void *userdata,
         return sd_event_exit(broker->event, -ENOTCONN);
 }
 
+/* The service is there once its name is. What was sent to the name meanwhile came before this. */
+static int bus_on_name(sd_bus_message *answer, void *userdata, sd_bus_error *error _unused_) {
+        const Broker *broker = userdata;
+        uint32_t result = 0;
+        int r;
+
+        r = sd_bus_message_is_method_error(answer, NULL) ? -sd_bus_message_get_errno(answer)
+                                                         : sd_bus_message_read(answer, "u", &result);
+        if (r >= 0 && result != NAME_PRIMARY_OWNER)
+                r = -EEXIST;
+        if (r < 0) {
+                log_error_errno(r,
+                                "Cannot serve " BUS_NAME
+                                " on the system bus (is org.streamsight.Agent1.conf installed, and not another "
+                                "instance running?): %m");
+                return sd_event_exit(broker->event, r);
+        }
+        notify("READY=1");
+        return 0;
+}
+
 int bus_new(Bus **ret, Broker *broker) {
         Bus *bus = calloc(1, sizeof(*bus));
         int r;
@@ -286,9 +311,11 @@ int bus_new(Bus **ret, Broker *broker) {
                 log_error_errno(r, "Cannot connect to the system bus: %m");
                 goto fail;
         }
-        r = sd_bus_add_object_vtable(bus->bus, NULL, BUS_PATH, BUS_INTERFACE, bus_vtable, broker);
+        r = bus_guard_add(bus->bus);
         if (r >= 0)
-                r = bus_log_control_add(bus->bus);
+                r = sd_bus_add_object_vtable(bus->bus, NULL, BUS_PATH, BUS_INTERFACE, bus_vtable, broker);
+        if (r >= 0)
+                r = bus_log_control_add(bus->bus, bus->authorizations);
         if (r >= 0)
                 r = sd_bus_match_signal(bus->bus, NULL, "org.freedesktop.DBus.Local",
                                         "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
@@ -296,12 +323,9 @@ int bus_new(Bus **ret, Broker *broker) {
         if (r >= 0)
                 r = sd_bus_attach_event(bus->bus, broker->event, SD_EVENT_PRIORITY_NORMAL);
         if (r >= 0)
-                r = sd_bus_request_name(bus->bus, BUS_NAME, 0);
+                r = sd_bus_request_name_async(bus->bus, NULL, BUS_NAME, 0, bus_on_name, broker);
         if (r < 0) {
-                log_error_errno(r,
-                                "Cannot serve " BUS_NAME
-                                " on the system bus (is org.streamsight.Agent1.conf installed, and not another "
-                                "instance running?): %m");
+                log_error_errno(r, "Cannot serve on the system bus: %m");
                 goto fail;
         }
         *ret = bus;

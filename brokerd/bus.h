@@ -12,7 +12,9 @@
 #define BUS_PATH      "/org/streamsight/Agent1"
 #define BUS_INTERFACE "org.streamsight.Agent1"
 
-/* Connects to the system bus and takes the name. Logs what is wrong. */
+/* Connects to the system bus and asks for the name; once it has that, systemd is told that the service is
+ * there, and if it is refused, the loop ends. Logs what is wrong. Nothing here waits for the bus, see
+ * bus-authorize.h. */
 int bus_new(Bus **ret, Broker *broker);
 Bus *bus_free(Bus *bus);
 
