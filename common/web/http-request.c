@@ -195,6 +195,9 @@ static int http_set_options(HttpRequest *request, const HttpOptions *options) {
         SET(CURLOPT_NOPROXY, "*");
         SET(CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
         SET(CURLOPT_NOSIGNAL, 1L);
+        /* A request that ends would otherwise wait for its resolver's thread, and with it the loop: for as
+         * long as no name server answers. The thread ends by itself. */
+        SET(CURLOPT_QUICK_EXIT, 1L);
 
         SET(CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
         SET(CURLOPT_SSL_VERIFYPEER, 1L);

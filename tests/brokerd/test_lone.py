@@ -112,6 +112,32 @@ def test_unreachable_control_plane(lone):
     assert "ABCD" not in lone.log()
 
 
+def test_name_servers_that_do_not_answer(lone):
+    """The bus is answered all the while, also as the request ends whose name is still being looked up."""
+    servers = []
+    for i in range(1, 4):
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        server.bind((f"127.0.53.{i}", 53))
+        servers.append(server)
+    (lone.dir / "resolv.conf").write_text("search example.org\n" + "".join(f"nameserver 127.0.53.{i}\n" for i in range(1, 4)))
+    lone.limits = ["/bin/sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', str(lone.dir / "resolv.conf")]
+    lone.config["url"] = "https://api.example.org"
+    lone.run()
+    enrolling = subprocess.Popen(["busctl", f"--address={lone.bus_address}", "--timeout=120", "call", "org.streamsight.Agent1", "/org/streamsight/Agent1",
+                                  "org.streamsight.Agent1", "Enroll", "s", "ABCD"], stderr=subprocess.PIPE, text=True)
+    longest = 0
+    while enrolling.poll() is None:
+        begin = time.monotonic()
+        assert lone.status()["State"] == "unenrolled"
+        longest = max(longest, time.monotonic() - begin)
+        time.sleep(0.2)
+    assert "cannot be reached" in enrolling.stderr.read()
+    assert all(server.recv(512, socket.MSG_DONTWAIT) for server in servers), "they were asked"
+    assert longest < 5
+    for server in servers:
+        server.close()
+
+
 def test_no_code_at_all(lone):
     lone.run()
     done = lone.cli("enroll", input="--..--\n")
