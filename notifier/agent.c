@@ -19,6 +19,7 @@ struct Agent {
         sd_bus_slot *asking; /* an answer is awaited … */
         bool again;          /* … and will be old when it comes */
         sd_event_source *gone;
+        char *owner; /* of its name, as the bus last said; NULL: nobody */
         AgentView view;
         AgentChanged changed;
         void *userdata;
@@ -102,6 +103,24 @@ static int read_view(sd_bus_message *message, AgentView *view) {
 
 static void agent_ask(Agent *agent);
 
+/* Anybody may send this connection a signal that looks like another's; the bus alone writes who has sent it.
+ */
+static bool is_from(sd_bus_message *message, const char *sender) {
+        const char *from = sd_bus_message_get_sender(message);
+
+        return sender && from && strcmp(from, sender) == 0;
+}
+
+static int agent_set_owner(Agent *agent, const char *owner) {
+        char *copy = NULL;
+
+        if (owner && owner[0] && !(copy = strdup(owner)))
+                return -ENOMEM;
+        free(agent->owner);
+        agent->owner = copy;
+        return 0;
+}
+
 static void agent_is_idle(Agent *agent) {
         AgentView view;
 
@@ -128,6 +147,8 @@ static int on_properties(sd_bus_message *message, void *userdata, sd_bus_error *
                 return 0;
         }
         r = view_init(&view);
+        if (r >= 0)
+                r = agent_set_owner(agent, sd_bus_message_get_sender(message));
         if (r >= 0)
                 r = read_view(message, &view);
         if (r >= 0) {
@@ -158,16 +179,18 @@ static void agent_ask(Agent *agent) {
                 sd_event_exit(agent->event, log_error_errno(r, "Cannot ask the agent: %m"));
 }
 
+/* Whoever says so, the agent is asked. */
 static int on_changed(sd_bus_message *message _unused_, void *userdata, sd_bus_error *error _unused_) {
         agent_ask(userdata);
         return 0;
 }
 
-/* At its own end the agent says this last. */
-static int on_stopped(sd_bus_message *message _unused_, void *userdata, sd_bus_error *error _unused_) {
+/* At its own end the agent says this last, and cannot be asked. */
+static int on_stopped(sd_bus_message *message, void *userdata, sd_bus_error *error _unused_) {
         Agent *agent = userdata;
 
-        agent_is_idle(agent);
+        if (is_from(message, agent->owner))
+                agent_is_idle(agent);
         agent_ask(agent);
         return 0;
 }
@@ -185,7 +208,11 @@ static int on_owner(sd_bus_message *message, void *userdata, sd_bus_error *error
         const char *owner;
         int r;
 
+        if (!is_from(message, "org.freedesktop.DBus"))
+                return 0;
         r = sd_bus_message_read(message, "sss", NULL, NULL, &owner);
+        if (r >= 0)
+                r = agent_set_owner(agent, owner);
         if (r < 0)
                 return r;
         if (owner[0]) {
@@ -251,6 +278,7 @@ Agent *agent_free(Agent *agent) {
         sd_bus_slot_unref(agent->asking);
         sd_bus_flush_close_unref(agent->bus);
         sd_event_source_disable_unref(agent->gone);
+        free(agent->owner);
         view_done(&agent->view);
         free(agent);
         return NULL;

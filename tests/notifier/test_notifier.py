@@ -4,6 +4,7 @@ import pathlib
 import re
 import time
 
+from brokerd import flood
 from brokerd.test_control_plane import begin
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -83,6 +84,36 @@ def test_an_agent_that_ends_says_so_first(enrolled, session):
         newest(shown, "is being recorded")
         assert enrolled.stop() == 0
         newest(shown, "no longer recorded")
+
+
+def test_nobody_else_says_what_it_shows(enrolled, session):
+    """Signals that look like the agent's and the bus's, sent to the notifier alone; and one that is large."""
+    def unique_names():
+        return [line.split()[0] for line in enrolled.busctl("list", "--unique", "--no-legend").splitlines()]
+    others = unique_names()
+    with session.desktop() as shown:
+        process, _ = session.notifier()
+        try:
+            peers = begin(enrolled)  # noqa: F841, closed when forgotten
+            newest(shown, "is being recorded")
+            forger = flood.Client(str(enrolled.dir / "bus"))
+            targets = set(unique_names()) - set(others)
+            text = flood.string
+            for to in targets:
+                forger.signal(flood.PATH, flood.INTERFACE, "RecordingStopped", to, "ss",
+                              flood.pad(text(enrolled.status()["Recording"]), 4) + text("over"))
+                forger.signal("/org/freedesktop/DBus", "org.freedesktop.DBus", "NameOwnerChanged", to, "sss",
+                              flood.pad(flood.pad(text(flood.NAME), 4) + text(":1.0"), 4) + text(""))
+                forger.signal(flood.PATH, flood.PROPERTIES, "PropertiesChanged", to, "s", flood.LARGE_TEXT)
+            assert len(targets) >= 2, "the notifier is among them"
+            time.sleep(18)  # it says that the agent is lost after 15
+            ours = [notice["summary"] for notice in shown() if notice.get("appname") == "StreamSight"]
+            assert len(ours) == 1, ours
+            assert process.running()
+            enrolled.cli("stop")
+            newest(shown, "no longer recorded")
+        finally:
+            process.stop()
 
 
 def test_one_for_each_session(enrolled, session):
