@@ -24,8 +24,12 @@ static size_t character(const uint8_t *text, uint32_t *ret) {
         return n;
 }
 
+/* C0, C1, and what breaks lines or turns the text around it (Unicode's UAX #9 §2): a name in a script from
+ * right to left needs none of that. */
 static bool is_control(uint32_t value) {
-        return value < 0x20 || (value >= 0x7f && value < 0xa0);
+        return value < 0x20 || (value >= 0x7f && value < 0xa0) || value == 0x61c || value == 0x200e ||
+               value == 0x200f || (value >= 0x2028 && value <= 0x202e) ||
+               (value >= 0x2066 && value <= 0x2069);
 }
 
 bool text_is_clean(const char *text) {

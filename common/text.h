@@ -3,12 +3,13 @@
 
 /* Texts of others, on their way to a person: a message of the bus that holds one which is not UTF-8, or has
  * a character that systemd takes for none, is not sent at all; and a terminal does as control characters
- * say. */
+ * say, and a notification lets them turn its own words around. */
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* UTF-8 (RFC 3629) without the 66 noncharacters and the control characters of ASCII and Latin-1. */
+/* UTF-8 (RFC 3629) without the 66 noncharacters, the control characters of ASCII and Latin-1, and Unicode's
+ * for lines and directions: U+061C, U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069. */
 bool text_is_clean(const char *text);
 
 /* Copies text, cut to size between two characters, with every control character made a

@@ -92,6 +92,24 @@ static void test_sanitized(void **state _unused_) {
         }
 }
 
+/* "is recorded for X" must not become something else by what X is. */
+static void test_directions(void **state _unused_) {
+        static const char *const turning[] = { "\u061c", "\u200e", "\u200f", "\u2028", "\u2029",
+                                               "\u202a", "\u202e", "\u2066", "\u2069" };
+        /* Hebrew; Persian with a zero width non-joiner; an emoji with a joiner. */
+        static const char *const names[] = { "חברה בע\"מ", "شرکت نمونه\u200cها", "👩\u200d💻", "\u2027\u202f",
+                                             "\u2065\u206a" };
+
+        for (size_t i = 0; i < ELEMENTSOF(turning); i++) {
+                assert_false(text_is_clean(turning[i]));
+                check(turning[i], 64, " ");
+        }
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                assert_true(text_is_clean(names[i]));
+                check(names[i], 64, names[i]);
+        }
+}
+
 static void test_cut_between_characters(void **state _unused_) {
         check("abc", 3, "ab");
         check("Zoë", 5, "Zoë");
@@ -105,6 +123,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_what_the_bus_takes),
                 cmocka_unit_test(test_sanitized),
+                cmocka_unit_test(test_directions),
                 cmocka_unit_test(test_cut_between_characters),
         };
 
