@@ -57,3 +57,32 @@ def test_what_is_secret_is_closed(server):
     assert "permission denied" in machine.fails(as_apid + "psql -d streamsight -U streamsight_apid -c 'SELECT * FROM streamsight.company'")
     assert "failed" in machine.fails("runuser -u nobody -- psql -d streamsight -U streamsight_apid -c 'SELECT 1'")
     assert "reject" in machine.fails("psql 'host=127.0.0.1 dbname=streamsight user=streamsight_apid' -c 'SELECT 1'")
+
+
+def test_a_socket_in_place_of_the_port(server):
+    machine, _ = server
+    path = "/run/streamsight-apid/socket"
+    machine.run(f"""
+        printf '[Server]\nListen=unix:{path}\n' >/etc/streamsight/apid.conf.d/socket.conf
+        chmod a+r /etc/streamsight/apid.conf.d/socket.conf
+        echo 'server unix:{path};' >/etc/nginx/streamsight/upstream.conf
+        usermod -a -G streamsight-apid www-data
+        systemctl restart streamsight-apid nginx
+        curl -sS --fail --retry 10 --retry-delay 1 --retry-all-errors https://api.example.org/v1/health""")
+    assert "Permission denied" in machine.fails(f"runuser -u nobody -- ls {path}")
+
+
+def test_a_stopped_apid_is_started_anew(server):
+    """By the watchdog, within the unit's time."""
+    machine, _ = server
+    machine.run("""
+        before=$(systemctl show -P MainPID streamsight-apid)
+        kill -STOP $before
+        for n in $(seq 150); do
+            sleep 1
+            now=$(systemctl show -P MainPID streamsight-apid)
+            [ $now = $before ] || [ $now = 0 ] || break
+        done
+        [ $now != $before ]
+        curl -sS --fail --retry 20 --retry-delay 1 --retry-all-errors http://127.0.0.1:8481/ready
+        journalctl -q --no-pager -u streamsight-apid | grep 'Watchdog timeout'""")
