@@ -71,6 +71,13 @@ def test_the_unit_has_room_for_one_message():
         assert int(maximum) >= 128 + 64, unit
 
 
+def test_the_kernel_ends_others_first():
+    """Where a user's processes take up the machine's memory."""
+    for daemon in "capd", "uploadd", "brokerd":
+        score, = re.findall(r"^OOMScoreAdjust=(-?\d+)$", (ROOT / f"packaging/systemd/streamsight-{daemon}.service").read_text(), re.M)
+        assert int(score) < 0, daemon
+
+
 class Polkit(flood.Client):
     """In polkit's place: says yes, and only when told to."""
 
