@@ -18,7 +18,7 @@
 #define OUTPUTS_WAIT   UINT64_C(5000000) /* how long a recording waits to be told with its outputs */
 #define RECORDINGS_MAX 256U
 #define STATE_FILE     "recordings.json"
-#define STATE_SIZE_MAX 65536U
+#define STATE_SIZE_MAX 131072U /* more than RECORDINGS_MAX of them take */
 
 typedef struct Recording {
         LIST_ENTRY(Recording) list;
@@ -76,12 +76,17 @@ static void recordings_save(Recordings *recordings) {
         if (r >= 0) {
                 json_auto_t *list = json_array();
 
-                LIST_FOREACH(recording, &recordings->list, list)
-                json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I, s:I}", "id", recording->id_text,
-                                                      "reason", recording->reason, "started",
-                                                      (json_int_t) recording->started, "ended",
-                                                      (json_int_t) recording->ended, "completed",
-                                                      (json_int_t) recording->n_completed));
+                LIST_FOREACH(recording, &recordings->list, list) {
+                        json_t *item = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s}", "id", recording->id_text,
+                                                 "reason", recording->reason, "started",
+                                                 (json_int_t) recording->started, "ended",
+                                                 (json_int_t) recording->ended, "completed",
+                                                 (json_int_t) recording->n_completed, "end_reason",
+                                                 recording->end_reason);
+                        if (item && recording->finished)
+                                json_object_set_new(item, "segments", json_integer(recording->n_segments));
+                        json_array_append_new(list, item);
+                }
                 json_auto_t *json = json_pack("{s:s, s:I, s:O}", "boot", sd_id128_to_string(boot, boot_text),
                                               "uploadd", (json_int_t) uploadd_pid(broker->uploadd),
                                               "recordings", list);
@@ -303,6 +308,7 @@ void recordings_stopped(Recordings *recordings, sd_id128_t id) {
         if (clock_realtime() > recording->ended)
                 recording->ended = clock_realtime();
         recording->end_reason = "stopped";
+        recordings_save(recordings);
 }
 
 int recordings_finished(Recordings *recordings, sd_id128_t id, uint32_t n_segments) {
@@ -317,8 +323,11 @@ int recordings_finished(Recordings *recordings, sd_id128_t id, uint32_t n_segmen
                         return r;
                 recording->registered = true;
         }
+        /* All of it is there, and uploadd forgets it now: whoever ended it, nothing has interrupted it. */
         recording->finished = true;
         recording->n_segments = n_segments;
+        recording->end_reason = "stopped";
+        recordings_save(recordings);
         if (recording->backoff.failures == 0)
                 recording_step(recording);
         return 0;
@@ -390,12 +399,15 @@ static int recordings_load_one(Recordings *recordings, const json_t *json) {
         json_int_t started = json_integer_value(json_object_get(json, "started"));
         json_int_t ended = json_integer_value(json_object_get(json, "ended"));
         json_int_t completed = json_integer_value(json_object_get(json, "completed"));
+        const json_t *segments = json_object_get(json, "segments");
+        const char *end_reason = json_string_value(json_object_get(json, "end_reason"));
         Recording *recording;
         sd_id128_t id;
         int r;
 
         if (!text || sd_id128_from_string(text, &id) < 0 || recordings_find(recordings, id) ||
-            started <= 0 || ended < started || completed < 0 || completed > INT32_MAX)
+            started <= 0 || ended < started || completed < 0 || completed > INT32_MAX ||
+            json_integer_value(segments) < 0 || json_integer_value(segments) > INT32_MAX)
                 return -EBADMSG;
         r = recording_new(&recording, recordings, id, (uint64_t) started,
                           known_reason(json_string_value(json_object_get(json, "reason"))));
@@ -403,6 +415,12 @@ static int recordings_load_one(Recordings *recordings, const json_t *json) {
                 return r;
         recording->ended = (uint64_t) ended;
         recording->n_completed = (uint32_t) completed;
+        if (end_reason && strcmp(end_reason, "stopped") == 0)
+                recording->end_reason = "stopped";
+        if (segments) {
+                recording->finished = true;
+                recording->n_segments = (uint32_t) json_integer_value(segments);
+        }
         return 0;
 }
 
@@ -430,7 +448,10 @@ int recordings_load(Recordings *recordings, pid_t *ret_uploadd) {
                 return 0;
         json_array_foreach (json_object_get(json, "recordings"), i, item) {
                 r = recordings_load_one(recordings, item);
-                if (r < 0)
+                if (r == -EBADMSG)
+                        log_warning("One of the recordings that are not finished, in %s, is none.",
+                                    directory);
+                else if (r < 0)
                         return r;
         }
         json_int_t pid = json_integer_value(json_object_get(json, "uploadd"));

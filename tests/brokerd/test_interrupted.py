@@ -13,6 +13,10 @@ def listed(viewer, recording):  # noqa: F811
     return found
 
 
+def end_reason(stack, recording):
+    return stack.postgres.sql(f"SELECT end_reason FROM streamsight.recording WHERE id = '{text(recording)}'", dbname="streamsight")
+
+
 def interrupted(enrolled, stack):
     """One segment has arrived, and another is lost with both processes."""
     uploadd, _, record = begin(enrolled)
@@ -63,6 +67,37 @@ def test_uploadd_alone_was_kept(enrolled, stack, viewer):  # noqa: F811
     assert uploadd.expect(wire.RELEASE).sequence == 1
     uploadd.send(wire.FINISHED, recording=recording, n_segments=2)
     enrolled.wait_log(f"Recording {text(recording)} is complete: 2 segments")
+    assert end_reason(stack, recording) == "stopped", "nothing of it is lost"
+
+
+def test_an_end_that_the_control_plane_has_not_heard_of(enrolled, stack, viewer):  # noqa: F811
+    """uploadd has forgotten the recording with FINISHED."""
+    uploadd, _, record = begin(enrolled)
+    segment = Segment(record.recording, 0, b"all" * 100)
+    segment.announce(uploadd)
+    segment.upload(uploadd, stack.ca)
+    uploadd.expect(wire.RELEASE)
+    stack.apid.stop()
+    try:
+        enrolled.cli("stop")
+        uploadd.expect(wire.STOP)
+        uploadd.send(wire.FINISHED, recording=record.recording, n_segments=1)
+        enrolled.wait_log("Cannot finish recording")
+        enrolled.kill()
+    finally:
+        stack.apid.run()
+    enrolled.run()
+    enrolled.wait_log(f"Recording {text(record.recording)} is complete: 1 segments")
+    assert listed(viewer, record.recording)["state"] == "finished" and end_reason(stack, record.recording) == "stopped"
+
+
+def test_one_that_is_none_keeps_no_other_from_its_end(enrolled, stack, viewer):  # noqa: F811
+    recording = interrupted(enrolled, stack)
+    path = enrolled.state / "recordings.json"
+    saved = json.loads(path.read_text())
+    path.write_text(json.dumps(saved | {"boot": "0" * 31 + "1", "recordings": [{"id": "x"}, *saved["recordings"]]}))
+    enrolled.run()
+    enrolled.wait_log(f"Recording {text(recording)} is complete: 1 segments")
 
 
 @pytest.mark.parametrize("damage", ["", "[]", "{\"boot\": 1}", "x" * 70000])
