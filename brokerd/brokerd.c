@@ -153,6 +153,20 @@ static int open_control_plane(Broker *broker) {
         return r;
 }
 
+/* Over a connection of its own: a user who leaves many answers unread has the bus take no more questions
+ * from the one that answers (bus-guard.c), and a lock must not go unnoticed for that. */
+static int open_seat(Broker *broker) {
+        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
+        int r;
+
+        r = sd_bus_open_system_with_description(&bus, "seat");
+        if (r >= 0)
+                r = sd_bus_attach_event(bus, broker->event, SD_EVENT_PRIORITY_NORMAL);
+        if (r < 0)
+                return log_error_errno(r, "Cannot connect to the system bus: %m");
+        return seat_new(&broker->seat, broker, bus);
+}
+
 static int open_parts(Broker *broker) {
         int r;
 
@@ -226,7 +240,7 @@ static int run(int argc, char *argv[]) {
         r = bus_new(&broker.bus, &broker);
         if (r < 0)
                 return r;
-        r = seat_new(&broker.seat, &broker, bus_connection(broker.bus));
+        r = open_seat(&broker);
         if (r < 0)
                 return r;
         r = brokerd_sandbox_enter(&broker.settings);

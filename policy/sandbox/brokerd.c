@@ -18,7 +18,7 @@ static const SandboxDescriptor descriptors[] = {
         { "socket:unix-seqpacket-listening", 2, "broker.sock, and a spare (wire-socket.c)" },
         { "socket:unix-seqpacket", 1, "to capd" },
         { "socket:unix-datagram", 2, "the journal, systemd" },
-        { "socket:unix-stream", 3, "the system bus; libcurl wakes itself up" },
+        { "socket:unix-stream", 4, "the system bus, twice; libcurl wakes itself up" },
         { "socket:netlink-*", 1, "udev tells of displays" },
         { "anon:?eventpoll?", 1, "the event loop" },
         { "anon:?signalfd?", 1, "SIGTERM" },

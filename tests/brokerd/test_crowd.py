@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from . import agent, flood
+from . import agent, flood, wire
+from .logind import Logind
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TRIES = 6
@@ -59,6 +60,12 @@ def test_answers_that_nobody_reads_are_not_kept(monkeypatch, build, nowhere):
             before = now
             time.sleep(1)
         kept = peak(lone.pid)
+        uploadd = lone.uploadd()
+        with Logind(lone.bus_address) as logind:  # what brokerd asks is still answered
+            logind.show({"id": "4", "user": "anna", "uid": 1000, "class": "user"})
+            while wire.text(uploadd.expect(wire.SESSION).user) != "anna":
+                pass
+        uploadd.close()
         sender.communicate()
         assert lone.wait(lambda s: s["State"] == "unenrolled", "it answers again")
         assert kept < 32
