@@ -59,6 +59,41 @@ def test_what_is_secret_is_closed(server):
     assert "reject" in machine.fails("psql 'host=127.0.0.1 dbname=streamsight user=streamsight_apid' -c 'SELECT 1'")
 
 
+# As the unit says, and not because something happens to be missing. What is not named here gets EPERM.
+REFUSALS = {
+    "done": ["its credential", "its configuration", "its folder", "PostgreSQL", "Redis"],
+    "EACCES": ["the master key", "the gateway's key", "shadow", "root's home", "write to /run", "a shell"],
+    "EROFS": ["write to /etc", "write to /var"],
+    "ENOENT": ["others' temporary files", "a device", "another process", "the machine's state"],
+    "ENOEXEC": ["a program by the loader"],
+    "EAFNOSUPPORT": ["netlink", "packets"],
+    "no answer": ["TCP elsewhere"],  # what is to go out is dropped
+}
+
+
+def test_the_units_sandbox_holds(server):
+    """What is tried here is tried by another program in the same unit: the same user, filters, mounts and addresses."""
+    machine, _ = server
+    machine.vm.write("/usr/local/lib/probe.py", (pathlib.Path(__file__).parent / "probe.py").read_bytes())
+    machine.run("""
+        cp /usr/bin/python3 /usr/lib/streamsight/probe
+        cp /usr/bin/perl /usr/lib/streamsight/probe-perl
+        touch /tmp/others
+        ip address add 192.0.2.1/32 dev lo
+        unit=$(systemctl show -P FragmentPath streamsight-apid)
+        sed -e 's,^ExecStart=.*,ExecStart=/usr/lib/streamsight/probe /usr/local/lib/probe.py /run/streamsight-probe,' \\
+            -e 's,^Type=.*,Type=oneshot,' -e 's,^RuntimeDirectory=.*,RuntimeDirectory=streamsight-probe,' \\
+            -e '/^Restart=/d' -e '/^WatchdogSec=/d' -e '/^\\[Service\\]/a StandardOutput=truncate:/run/probe.json' $unit >/run/systemd/system/streamsight-probe.service
+        systemctl daemon-reload""")
+    machine.run("systemctl start streamsight-probe || { cat /run/probe.json; false; }")
+    inside = json.loads(machine.run("cat /run/probe.json"))
+    # What of this root can do shows that there is something to be refused.
+    outside = json.loads(machine.run("mkdir -p /run/probe; python3 /usr/local/lib/probe.py /run/probe"))
+    expected = {name: result for result, names in REFUSALS.items() for name in names}
+    assert inside == {name: expected.get(name, "EPERM") for name in inside}
+    assert outside == dict.fromkeys(inside, "done") | {"its credential": "no credential", "TCP elsewhere": "ECONNREFUSED"}
+
+
 def test_a_socket_in_place_of_the_port(server):
     machine, _ = server
     path = "/run/streamsight-apid/socket"
