@@ -52,8 +52,10 @@ static void rotation_on_answer(ApiCall *call _unused_, const ApiAnswer *answer, 
 
         broker->rotation = NULL;
         if (answer->error < 0) {
-                /* Refused for good: the next try is with another. */
-                if (!answer->transient)
+                /* One that the device had before, and will not get again: the next try is with another.
+                 * After any other answer, which need not be the control plane's, it may be the one that is
+                 * taken. */
+                if (strcmp(answer->code, "device_key_known") == 0 && !broker->trying_next_key)
                         identity_forget_next_key(broker->settings.state_directory);
                 (void) sd_bus_reply_method_errorf(
                                 rotation->message, answer->status == 0 ? ERROR_UNREACHABLE : ERROR_REFUSED,
