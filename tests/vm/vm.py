@@ -23,8 +23,9 @@ from .qmp import Qmp, QmpError
 BOOT_TIMEOUT = 240  # a busy host takes 20 s
 RESTORE_TIMEOUT = 120
 
+MAX_OUTPUTS = 2
 GPUS = {
-    "virtio": "virtio-gpu-pci,id=gpu0,max_outputs={outputs}",
+    "virtio": f"virtio-gpu-pci,id=gpu0,max_outputs={MAX_OUTPUTS}",
     "bochs": "bochs-display,id=gpu0",
     "std": "VGA,id=gpu0",
     "cirrus": "cirrus-vga,id=gpu0",
@@ -55,7 +56,7 @@ def build_image(tools, *, payload=None, enable=(), selinux="none", policy=None, 
 class Vm:
     """
     image_dir: as printed by tests/vm/image. run_dir: for logs and the run's disk, which is thrown away at the next start.
-    gpu: a key of GPUS. outputs: connected ones, more than 1 with virtio only.
+    gpu: a key of GPUS. outputs: connected ones, 2 with virtio only.
     forwards: (address in the guest's network, port there, loopback port of the host); nothing else is reachable.
     snapshot: start from a snapshot of the booted machine, which is made if there is none for this configuration.
     tpm: with an empty TPM, of swtpm; never from a snapshot.
@@ -65,8 +66,8 @@ class Vm:
                  snapshot=True, tpm=False):
         if gpu not in GPUS:
             raise ValueError(f"no gpu '{gpu}': choose from {', '.join(GPUS)}")
-        if outputs > 1 and gpu != "virtio":
-            raise ValueError(f"gpu '{gpu}' has one output")
+        if outputs > (MAX_OUTPUTS if gpu == "virtio" else 1):
+            raise ValueError(f"gpu '{gpu}' has not {outputs} outputs")
         self.image_dir = pathlib.Path(image_dir).resolve()
         self.run_dir = pathlib.Path(run_dir).resolve()
         self.image = json.loads((self.image_dir / "image.json").read_text())
@@ -92,6 +93,9 @@ class Vm:
                 self._restore(self._snapshot())
             else:
                 self._boot()
+            # QEMU connects only the first head when nothing displays the others
+            for i in range(2, self._outputs + 1):
+                self.run(f"echo on > /sys/class/drm/card0-Virtual-{i}/status", check=True)
         except BaseException:
             self.quit()
             raise
@@ -134,8 +138,6 @@ class Vm:
                    "systemd.crash_reboot=yes",
                    # in the kernel's own order: after bpf, SELinux does not get to answer for labels
                    f"lsm=landlock,lockdown,yama,{'' if self.image['selinux'] == 'none' else 'selinux,'}bpf"]
-        # QEMU connects only the first head when nothing displays the others
-        options += [f"video=Virtual-{i}:1024x768e" for i in range(2, self._outputs + 1)]
         gpu = GPUS[self._gpu]
         return [
             "-machine", "pc", "-accel", "tcg,thread=multi,tb-size=512",
@@ -150,7 +152,7 @@ class Vm:
             "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent,name=org.streamsight.test",
             "-device", "virtio-rng-pci", "-device", "virtio-keyboard-pci", "-device", "virtio-tablet-pci",
             "-serial", "chardev:console", "-vga", "none",
-            *(["-device", gpu.format(outputs=self._outputs)] if gpu else []),
+            *(["-device", gpu] if gpu else []),
         ]
 
     def _network_arguments(self):
@@ -235,8 +237,7 @@ class Vm:
                 directory = snapshot.with_name(f"tmp.{snapshot.name}")
                 self._make_snapshot(directory)
                 # One that does not answer would fail every run to come
-                trial = Vm(self.image_dir, directory / "trial", gpu=self._gpu, outputs=self._outputs,
-                           memory=self._memory, cpus=self._cpus)
+                trial = Vm(self.image_dir, directory / "trial", gpu=self._gpu, memory=self._memory, cpus=self._cpus)
                 try:
                     trial._restore(directory)
                 except (VmError, GuestError, CommandFailed):
@@ -252,10 +253,9 @@ class Vm:
 
     def _make_snapshot(self, directory):
         started = time.monotonic()
-        print(f"vm: booting once for a snapshot (gpu {self._gpu}, {self._outputs} output(s))", file=sys.stderr)
+        print(f"vm: booting once for a snapshot (gpu {self._gpu})", file=sys.stderr)
         shutil.rmtree(directory, ignore_errors=True)
-        vm = Vm(self.image_dir, directory, gpu=self._gpu, outputs=self._outputs, memory=self._memory, cpus=self._cpus,
-                snapshot=False)
+        vm = Vm(self.image_dir, directory, gpu=self._gpu, memory=self._memory, cpus=self._cpus, snapshot=False)
         with vm:
             booted = time.monotonic()
             # what the page cache holds would be most of the stream
