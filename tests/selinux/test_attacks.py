@@ -116,7 +116,7 @@ class Attacked:
         self.machine.run(f"systemctl daemon-reload; setenforce {int(selinux)}", check=True)
         return self
 
-    def start(self, names, then="true"):
+    def start(self, names, meanwhile=""):
         """Tries them, with what is there for them to change made anew. Returns how it ended, as waitid(2) has it, and what it said."""
         # Its sockets too: who waits in them, because it takes nobody in while it attacks, would have it started at once
         self.machine.run(f"systemctl stop {self.unit} {SOCKETS[self.process]}; rm -rf {FOLDER}; mkdir -m 777 {FOLDER} && echo here >{FOLDER}/victim && chmod 666 {FOLDER}/victim && "
@@ -124,7 +124,7 @@ class Attacked:
                          f"STREAMSIGHT_SIBLING=$(systemctl show -P MainPID attack-sibling) STREAMSIGHT_VICTIM={FOLDER}/victim "
                          f"STREAMSIGHT_ABSTRACT=attack STREAMSIGHT_SOCKET=/run/streamsight/{SOCKET[self.process]}.sock >/run/attack/environment", check=True)
         end, text = self.machine.run(
-            f"cursor=$(journalctl -q -n 0 --show-cursor | sed 's/^-- cursor: //'); if systemctl start {self.unit} 2>/dev/null; then {then}; for i in $(seq 100); do systemctl is-active -q {self.unit} || break; sleep 0.2; done; fi; "
+            f"cursor=$(journalctl -q -n 0 --show-cursor | sed 's/^-- cursor: //'); systemctl start --wait {self.unit} 2>/dev/null & {meanwhile} wait; "
             f"echo $(systemctl show -P ExecMainCode -P ExecMainStatus {self.unit}); journalctl --sync; "
             f"journalctl -q --no-pager -o cat --after-cursor=\"$cursor\" -u {self.unit}",
             timeout=400, check=True).output.decode(errors="replace").split("\n", 1)
@@ -169,7 +169,7 @@ def test_from_inside_a_service(machine, listed, process):
 def test_frames_from_inside_uploadd(machine, listed):
     """A dma-buf that the real capd has given it, for a grant of the real brokerd's."""
     def tried(attacked, name):
-        end, text = attacked.start([name], "streamsight start")
+        end, text = attacked.start([name], f"systemctl start {attacked.unit} && streamsight start;")
         results = re.findall(rf"^attack {name} ended with (-?\d+)$", text, re.M)
         assert (end == (KILLED, SIGSYS)) != bool(results), (end, text[-3000:])
         return "done" if results else "killed"
