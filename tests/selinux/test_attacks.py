@@ -31,7 +31,7 @@ DOMAIN = {"capd": (*ALONE, "netlink", "inet", "udp", "set_master", "set_master_e
           "uploadd": (*ALONE, "netlink", "udp", "poison_memory", "speak_to_systemd"), "brokerd": (*ALONE, "poison_memory", "speak_to_systemd")}
 EVERYWHERE = ("many_sockets", "be_dumpable", "do_fork", "open_at", "unshare_user", "uring", "change_filter", "change_personality")
 NOT_ALONE = {"capd": (*EVERYWHERE, "poison_memory", "speak_to_systemd", "speak_on_stderr"), "uploadd": EVERYWHERE, "brokerd": EVERYWHERE}
-FOLDER = "/var/lib/attack"  # with what everybody may change
+FOLDER = "/attack"  # with what everybody may change; in no folder that a unit hides
 
 # The installed unit, with room for a process for each attack
 CONFINED = """[Service]
