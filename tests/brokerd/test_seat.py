@@ -1,5 +1,12 @@
 """Who is at the seat, as uploadd is told."""
 
+import ctypes
+import os
+import select
+import socket
+
+import pytest
+
 from . import wire
 from .logind import Logind
 
@@ -69,3 +76,19 @@ def test_a_name_that_does_not_fit_is_left_out(lone):
             while (session := told(uploadd)) != (OPEN, 1000, "4", "seat0", "x" * 63):
                 assert session == NOBODY
         uploadd.close()
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_it_does_not_go_on_without_the_bus(lone, which):
+    """Of its two connections: to be asked, and to ask who is at the seat."""
+    lone.run()
+    process, found = os.pidfd_open(lone.pid), []
+    for number in sorted(map(int, os.listdir(f"/proc/{lone.pid}/fd"))):
+        fd = ctypes.CDLL(None, use_errno=True).syscall(438, process, number, 0)  # pidfd_getfd(2)
+        if fd >= 0 and os.readlink(f"/proc/self/fd/{fd}").startswith("socket:"):
+            connection = socket.socket(fileno=fd)
+            if connection.family == socket.AF_UNIX and connection.type == socket.SOCK_STREAM and str(lone.dir / "bus") == connection.getpeername():
+                found.append(connection)
+    assert len(found) == 2
+    found[which].shutdown(socket.SHUT_RDWR)
+    assert select.select([process], [], [], 20)[0], "it goes on"
