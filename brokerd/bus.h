@@ -18,7 +18,7 @@
 int bus_new(Bus **ret, Broker *broker);
 Bus *bus_free(Bus *bus);
 
-/* The bus's connection, for other uses of it; borrowed. */
+/* The bus's connection, borrowed: for the fuzzing, which has no other for the seat. */
 sd_bus *bus_connection(const Bus *bus);
 
 /* Some property may have changed: what really has is emitted at the end of this round of the loop. NULL is
