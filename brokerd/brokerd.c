@@ -160,9 +160,8 @@ static int open_seat(Broker *broker) {
         int r;
 
         r = sd_bus_open_system_with_description(&bus, "seat");
-        /* Without it nobody would know of a lock. */
         if (r >= 0)
-                r = sd_bus_set_exit_on_disconnect(bus, true);
+                r = bus_end_without(bus, broker);
         if (r >= 0)
                 r = sd_bus_attach_event(bus, broker->event, SD_EVENT_PRIORITY_NORMAL);
         if (r < 0)

@@ -264,13 +264,19 @@ void bus_emit_upload_failed(Bus *bus, const char *recording, uint32_t sequence, 
                 log_warning_errno(r, "Cannot emit UploadFailed: %m");
 }
 
-/* Without the bus nobody could see that they are recorded. */
+/* Without the bus nobody could see that they are recorded, and nobody would know of a lock. */
 static int bus_on_disconnected(sd_bus_message *message _unused_, void *userdata,
                                sd_bus_error *error _unused_) {
         const Broker *broker = userdata;
 
         log_error("The system bus is gone: ending.");
         return sd_event_exit(broker->event, -ENOTCONN);
+}
+
+int bus_end_without(sd_bus *bus, Broker *broker) {
+        return sd_bus_match_signal(bus, NULL, "org.freedesktop.DBus.Local", "/org/freedesktop/DBus/Local",
+                                   "org.freedesktop.DBus.Local", "Disconnected", bus_on_disconnected,
+                                   broker);
 }
 
 /* The service is there once its name is. What was sent to the name meanwhile came before this. */
@@ -317,9 +323,7 @@ int bus_new(Bus **ret, Broker *broker) {
         if (r >= 0)
                 r = bus_log_control_add(bus->bus, bus->authorizations);
         if (r >= 0)
-                r = sd_bus_match_signal(bus->bus, NULL, "org.freedesktop.DBus.Local",
-                                        "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
-                                        "Disconnected", bus_on_disconnected, broker);
+                r = bus_end_without(bus->bus, broker);
         if (r >= 0)
                 r = sd_bus_attach_event(bus->bus, broker->event, SD_EVENT_PRIORITY_NORMAL);
         if (r >= 0)

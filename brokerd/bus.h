@@ -21,6 +21,11 @@ Bus *bus_free(Bus *bus);
 /* The bus's connection, borrowed: for the fuzzing, which has no other for the seat. */
 sd_bus *bus_connection(const Bus *bus);
 
+/* Has the loop end with an error once this connection to the system bus is lost. Returns a negative errno of
+ * sd_bus_match_signal(3). (sd_bus_set_exit_on_disconnect(3) would end it with a positive number, which is no
+ * failure here, and say nothing.) */
+int bus_end_without(sd_bus *bus, Broker *broker);
+
 /* Some property may have changed: what really has is emitted at the end of this round of the loop. NULL is
  * allowed, before there is a bus. */
 void bus_changed(Bus *bus);

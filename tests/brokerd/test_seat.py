@@ -82,13 +82,16 @@ def test_a_name_that_does_not_fit_is_left_out(lone):
 def test_it_does_not_go_on_without_the_bus(lone, which):
     """Of its two connections: to be asked, and to ask who is at the seat."""
     lone.run()
-    process, found = os.pidfd_open(lone.pid), []
+    pidfd, found = os.pidfd_open(lone.pid), []
     for number in sorted(map(int, os.listdir(f"/proc/{lone.pid}/fd"))):
-        fd = ctypes.CDLL(None, use_errno=True).syscall(438, process, number, 0)  # pidfd_getfd(2)
+        fd = ctypes.CDLL(None, use_errno=True).syscall(438, pidfd, number, 0)  # pidfd_getfd(2)
         if fd >= 0 and os.readlink(f"/proc/self/fd/{fd}").startswith("socket:"):
             connection = socket.socket(fileno=fd)
             if connection.family == socket.AF_UNIX and connection.type == socket.SOCK_STREAM and str(lone.dir / "bus") == connection.getpeername():
                 found.append(connection)
     assert len(found) == 2
     found[which].shutdown(socket.SHUT_RDWR)
-    assert select.select([process], [], [], 20)[0], "it goes on"
+    assert select.select([pidfd], [], [], 20)[0], "it goes on"
+    process, lone._process = lone._process, None
+    assert process.wait(20) != 0
+    assert "The system bus is gone" in lone.log()
