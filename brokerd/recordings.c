@@ -313,6 +313,7 @@ void recordings_stopped(Recordings *recordings, sd_id128_t id) {
 
 int recordings_finished(Recordings *recordings, sd_id128_t id, uint32_t n_segments) {
         Recording *recording = recordings_find(recordings, id);
+        bool known = recording;
         int r;
 
         if (n_segments > INT32_MAX)
@@ -322,12 +323,15 @@ int recordings_finished(Recordings *recordings, sd_id128_t id, uint32_t n_segmen
                 if (r < 0)
                         return r;
                 recording->registered = true;
-        }
+        } else if (recording->finished && strcmp(recording->end_reason, "stopped") == 0)
+                return recording->n_segments == n_segments ? 0 : -EBADMSG; /* it has said so before */
         /* All of it is there, and uploadd forgets it now: whoever ended it, nothing has interrupted it. */
         recording->finished = true;
         recording->n_segments = n_segments;
         recording->end_reason = "stopped";
-        recordings_save(recordings);
+        /* Whoever makes recordings up is not to have the disk written for each. */
+        if (known)
+                recordings_save(recordings);
         if (recording->backoff.failures == 0)
                 recording_step(recording);
         return 0;

@@ -23,7 +23,8 @@ void recordings_void(Recordings *recordings, sd_id128_t id);
 /* Its outputs are told with it, once they are known. */
 void recordings_outputs_known(Recordings *recordings);
 void recordings_stopped(Recordings *recordings, sd_id128_t id);
-/* uploadd says that every segment of it was released. */
+/* uploadd says that every segment of it was released. -EBADMSG: it has said another number before; -ENOBUFS:
+ * of too many that this process does not know. */
 int recordings_finished(Recordings *recordings, sd_id128_t id, uint32_t n_segments);
 /* uploadd has lost what it had: those not finished end with what has arrived. */
 void recordings_abandon(Recordings *recordings);

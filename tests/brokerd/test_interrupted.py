@@ -100,6 +100,26 @@ def test_one_that_is_none_keeps_no_other_from_its_end(enrolled, stack, viewer): 
     enrolled.wait_log(f"Recording {text(recording)} is complete: 1 segments")
 
 
+def test_ends_that_are_made_up(enrolled, stack):
+    """They are not worth a write to the disk each, and there is one number of segments for each recording."""
+    uploadd, _, record = begin(enrolled)
+    stack.apid.stop()
+    try:
+        path = enrolled.state / "recordings.json"
+        before = path.stat()
+        for number in range(100):
+            uploadd.send(wire.FINISHED, recording=bytes([number]) * 16, n_segments=1)
+        enrolled.wait_log("Cannot finish recording 63636363-")
+        assert path.stat() == before
+        for n_segments in (2, 2, 3):
+            uploadd.send(wire.FINISHED, recording=record.recording, n_segments=n_segments)
+        enrolled.wait_log("FINISHED was refused")
+        kept = {item["id"]: item for item in json.loads(path.read_text())["recordings"]}[text(record.recording)]
+        assert kept["segments"] == 2
+    finally:
+        stack.apid.run()
+
+
 @pytest.mark.parametrize("damage", ["", "[]", "{\"boot\": 1}", "x" * 70000])
 def test_a_damaged_file_stops_nothing(lone, damage):
     path = lone.state / "recordings.json"
