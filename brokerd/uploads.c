@@ -169,10 +169,12 @@ static void upload_on_resolved(Resolve *resolve _unused_, const struct wire_addr
 static bool upload_pinned(Upload *upload, const char *host, uint16_t port) {
         Broker *broker = upload->uploads->broker;
 
-        if (http_host_pinned(broker->settings.bucket_hosts, host, port))
+        if (http_url_pinned(broker->settings.bucket_hosts, upload->order->url))
                 return true;
         status_problem(broker, PROBLEM_UPLOAD,
-                       "Nothing is uploaded: bucket host %.200s:%u is not pinned in [Bucket] Hosts= of %s.",
+                       "Nothing is uploaded: %s %.200s:%u is not pinned in [Bucket] Hosts= of %s.",
+                       http_host_pinned(broker->settings.bucket_hosts, host, port) ? "this bucket of host"
+                                                                                   : "bucket host",
                        host, port, broker->settings.config);
         return false;
 }

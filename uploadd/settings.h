@@ -6,7 +6,7 @@
 /* What the command line and /etc/streamsight/agent.conf say to uploadd. */
 typedef struct Settings {
         const char *config_path, *frame_socket, *broker_socket; /* of the command line, or names.h */
-        char **bucket_hosts;                                    /* pinned: "host" or "host:port" */
+        char **bucket_hosts;                                    /* pins: web/http-url.h */
         char *bucket_ca_file;                                   /* NULL: the system's certificates */
 } Settings;
 

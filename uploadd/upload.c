@@ -110,12 +110,14 @@ static int check_pin(const Settings *settings, const char *url, char *ret_host, 
         if (r < 0)
                 return result_set(ret, -EACCES, 0,
                                   "the control plane gave an upload URL that is not plain https: refused");
-        if (!http_host_pinned(settings->bucket_hosts, host, port))
-                return result_set(
-                                ret, -EACCES, 0,
-                                "bucket host %.100s:%u is not pinned: if it is the organisation's bucket, add it to "
-                                "Hosts= in [Bucket] of agent.conf",
-                                host, port);
+        if (!http_url_pinned(settings->bucket_hosts, url))
+                return result_set(ret, -EACCES, 0,
+                                  "%s %.100s:%u is not pinned: if it is the organisation's, add it to "
+                                  "Hosts= in [Bucket] of agent.conf",
+                                  http_host_pinned(settings->bucket_hosts, host, port)
+                                                  ? "this bucket of host"
+                                                  : "bucket host",
+                                  host, port);
         snprintf(ret_host, size, "%.255s:%u", host, port);
         return 0;
 }

@@ -7,15 +7,6 @@
 
 #define PORTS_MAX 64U
 
-/* By the parser of the URLs that will be compared with the pin. */
-static int pin_port(const char *pin, uint16_t *ret) {
-        _cleanup_free_ char *url = NULL, *host = NULL;
-
-        if (asprintf(&url, "https://%s/", pin) < 0)
-                return -ENOMEM;
-        return http_url_parse(url, &host, ret);
-}
-
 int uploadd_sandbox_enter(const Settings *settings) {
         char detail[SANDBOX_DETAIL_SIZE];
         uint16_t ports[PORTS_MAX];
@@ -25,11 +16,12 @@ int uploadd_sandbox_enter(const Settings *settings) {
         for (char *const *pin = settings->bucket_hosts; pin && *pin; pin++) {
                 if (reach.n_ports == PORTS_MAX)
                         return log_error_errno(E2BIG, "More than %u bucket hosts are pinned.", PORTS_MAX);
-                r = pin_port(*pin, &ports[reach.n_ports]);
+                r = http_pin_parse(*pin, &ports[reach.n_ports]);
                 if (r < 0)
-                        return log_error_errno(r,
-                                               "%s: \"%s\" in Hosts= of [Bucket] is no host or host:port.",
-                                               settings->config_path, *pin);
+                        return log_error_errno(
+                                        r,
+                                        "%s: \"%s\" in Hosts= of [Bucket] is no host, host:port, or one of these with /bucket behind it.",
+                                        settings->config_path, *pin);
                 reach.n_ports++;
         }
         r = sandbox_enter(&sandbox_uploadd, &reach, detail);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Reading an https URL once, with the same parser that later connects (curl_url(3)), and comparing where it
- * leads with the hosts that an administrator pinned. */
+/* Reading an https URL with the same parser that later connects (curl_url(3)), and comparing where it leads
+ * with what an administrator pinned. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,6 +16,17 @@
  * -E2BIG: longer than HTTP_URL_MAX. */
 int http_url_parse(const char *url, char **ret_host, uint16_t *ret_port);
 
-/* Whether one of pins (NULL-terminated, may be NULL), "host" for port 443 or "host:port", is exactly this
- * host and port; case is ignored. */
+/* A pin is where an administrator lets recordings go: "host" for port 443 or "host:port", and behind it
+ * "/path" where not all that is on this host is meant, such as the bucket's name (and the prefix in it). */
+
+/* What is to be reached for a pin: *ret_port. -EINVAL: it is none. */
+int http_pin_parse(const char *pin, uint16_t *ret_port);
+
+/* Whether one of pins (NULL-terminated, may be NULL) is on this host and port; the case of names is ignored.
+ */
 bool http_host_pinned(char *const *pins, const char *host, uint16_t port);
+
+/* Whether url leads to what one of pins names: for one with a path to something below it, by a path that no
+ * server could take for another (RFC 3986, 6.2.2): none with a segment that is empty, "." or "..", and
+ * percent encoding of what needs it alone, but of no ".", "/", "\\", "%" or control character. */
+bool http_url_pinned(char *const *pins, const char *url);

@@ -35,7 +35,7 @@ typedef struct CaptureLimits {
         uint32_t cpu_ms_per_second; /* milliseconds of a processor, 0: no ceiling */
         uint32_t pause_seconds;     /* how long a pause may last, 0: there is none */
         bool record_locked;         /* also while the session at the seat is locked */
-        char *const *bucket_hosts;  /* "host" for port 443, or "host:port"; NULL-terminated, NULL = none */
+        char *const *bucket_hosts;  /* pins (web/http-url.h), NULL-terminated, NULL = none */
 } CaptureLimits;
 
 /* The control plane's policy for this device, as parsed: each field is within its bounds, each string valid
@@ -54,7 +54,7 @@ typedef struct CapturePolicy {
         uint32_t cpu_ms_per_second;
         uint32_t pause_seconds;
         bool record_locked;
-        char bucket_host[CAPTURE_HOST_MAX + 1]; /* as CaptureLimits.bucket_hosts; "" = none */
+        char bucket_host[CAPTURE_HOST_MAX + 1]; /* "host" for port 443, or "host:port"; "" = none */
 } CapturePolicy;
 
 typedef struct CaptureDecision {
@@ -67,8 +67,8 @@ typedef struct CaptureDecision {
         uint32_t cpu_ms_per_second;
         uint32_t pause_seconds; /* the shorter of both */
         bool record_locked;     /* both say so */
-        bool bucket_pinned;     /* the policy's bucket is one of the limits'; if not, nothing may be uploaded
-                                   there */
+        bool bucket_pinned;     /* the policy's bucket is on a host of the limits'; if not, nothing may be
+                                   uploaded     there */
 } CaptureDecision;
 
 /* local ∩ remote. Never more than either allows: the smaller mode, rate, quality, ceilings and pause, a

@@ -543,6 +543,23 @@ def test_an_unpinned_bucket_gets_nothing(agent, code, stack):
     assert done.returncode != 0 and "Hosts=" in done.stderr and agent.status()["Recording"] == ""
 
 
+@pytest.mark.parametrize("pin, taken", [("{bucket}", True), ("{bucket}/", True), ("{bucket}/{prefix}", True), ("another", False),
+                                        ("{bucket}/another", False)])
+def test_a_pinned_bucket_of_a_host(agent, code, stack, pin, taken):
+    agent.config["hosts"] += "/" + pin.format(bucket=stack.s3.bucket, prefix=stack.s3.prefix)
+    agent.run()
+    agent.enrol(code())
+    uploadd, _, record = begin(agent)
+    Segment(record.recording, 0, b"secret").announce(uploadd)
+    if taken:
+        assert f"/{stack.s3.bucket}/{stack.s3.prefix}/" in uploadd.expect(wire.UPLOAD).url
+        return
+    status = agent.wait(lambda s: "pinned" in s["LastError"], "it is reported")
+    assert f"this bucket of host {stack.s3.host}" in status["LastError"]
+    with pytest.raises(TimeoutError):
+        uploadd.expect(wire.UPLOAD, timeout=2)
+
+
 def test_local_limits_win(agent, code, stack):
     agent.config.update(recording="manual", fps=2)
     agent.run()

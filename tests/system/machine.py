@@ -64,7 +64,7 @@ class Workstation:
 
     def agent_conf(self, *, ca_file, recording="automatic", fps=5, bucket=None, api=None):
         return AGENT_CONF.format(
-            api=api or self._stack.gateway.url, bucket=bucket or f"{self._stack.s3.host}:{self._stack.s3.https_port}",
+            api=api or self._stack.gateway.url, bucket=bucket or f"{self._stack.s3.host}:{self._stack.s3.https_port}/{self._stack.s3.bucket}",
             ca=ca_file, recording=recording, fps=fps)
 
     def enrol(self, code=None):

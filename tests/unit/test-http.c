@@ -432,6 +432,91 @@ static void test_pins(void **state _unused_) {
         assert_false(http_host_pinned(NULL, "s3.example.org", 443));
 }
 
+static void test_pinned_paths(void **state _unused_) {
+        char *pins[] = { (char *) "S3.example.org/bucket", (char *) "s3.example.org:9000/a/b/",
+                         (char *) "whole.example.org/", NULL };
+        static const char *const good[] = {
+                "https://s3.example.org/bucket/object",
+                "https://S3.EXAMPLE.org:443/bucket/object?X-Amz-Signature=%2e%2e/..",
+                "https://s3.example.org/bucket/Gr%C3%B6%C3%9Fe/.x/..y/z...",
+                "https://s3.example.org:9000/a/b/c",
+                "https://whole.example.org/",
+                "https://whole.example.org/x//../%2f",
+        };
+        static const char *const bad[] = {
+                "https://s3.example.org",
+                "https://s3.example.org/",
+                "https://s3.example.org/bucket",
+                "https://s3.example.org/bucket/",
+                "https://s3.example.org/bucket?/bucket/object",
+                "https://s3.example.org/Bucket/object",
+                "https://s3.example.org/buckets/object",
+                "https://s3.example.org/another/bucket/object",
+                "https://s3.example.org//bucket/object",
+                "https://s3.example.org/bucket//object",
+                "https://s3.example.org/bucket/../another/object",
+                "https://s3.example.org/bucket/./object",
+                "https://s3.example.org/another/../bucket/object",
+                "https://s3.example.org/bucket/..",
+                "https://s3.example.org/bucket/.%2e/another/object",
+                "https://s3.example.org/bucket/%2E%2E/another/object",
+                "https://s3.example.org/bucket/..%2Fanother/object",
+                "https://s3.example.org/bucket/..%5canother/object",
+                "https://s3.example.org/bucket/%252e%252e/another/object",
+                "https://s3.example.org/bucket/..;/another/object",
+                "https://s3.example.org/bucket/%00",
+                "https://s3.example.org/bucket/%1f",
+                "https://s3.example.org/bucket/%7F",
+                "https://s3.example.org/bucket/%",
+                "https://s3.example.org/bucket/%2",
+                "https://s3.example.org/bucket/%g0",
+                "https://s3.example.org/%62ucket/object",
+                "https://s3.example.org:9000/bucket/object",
+                "https://s3.example.org:9001/bucket/object",
+                "https://s3.example.org:9000/a/bc",
+                "https://x.s3.example.org/bucket/object",
+                "http://s3.example.org/bucket/object",
+                "https://whole.example.org:9000/",
+        };
+        static const struct {
+                const char *pin;
+                int result;
+                uint16_t port;
+        } pin[] = {
+                { "s3.example.org", 0, 443 },
+                { "s3.example.org:9000/bucket/", 0, 9000 },
+                { "[::1]:1/bucket/a%20b", 0, 1 },
+                { "s3.example.org//", 0, 443 },
+                { "s3.example.org//b", -EINVAL, 0 },
+                { "s3.example.org/b//c", -EINVAL, 0 },
+                { "s3.example.org/..", -EINVAL, 0 },
+                { "s3.example.org/b?c", -EINVAL, 0 },
+                { "s3.example.org/b#c", -EINVAL, 0 },
+                { "s3.example.org/b%2fc", -EINVAL, 0 },
+                { "a@s3.example.org/b", -EINVAL, 0 },
+                { "https://s3.example.org/b", -EINVAL, 0 },
+                { "/bucket", -EINVAL, 0 },
+                { "", -EINVAL, 0 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(good); i++)
+                if (!http_url_pinned(pins, good[i]))
+                        fail_msg("\"%s\" was refused", good[i]);
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                if (http_url_pinned(pins, bad[i]))
+                        fail_msg("\"%s\" was taken", bad[i]);
+        assert_false(http_url_pinned(NULL, good[0]));
+        assert_true(http_host_pinned(pins, "s3.example.org", 443));
+        assert_true(http_host_pinned(pins, "s3.example.org", 9000));
+        assert_false(http_host_pinned(pins, "s3.example.org", 9001));
+        for (size_t i = 0; i < ELEMENTSOF(pin); i++) {
+                uint16_t number = 0;
+                if (http_pin_parse(pin[i].pin, &number) != pin[i].result ||
+                    (pin[i].result == 0 && number != pin[i].port))
+                        fail_msg("the pin \"%s\"", pin[i].pin);
+        }
+}
+
 static int start(void **state _unused_) {
         if (!mkdtemp(folder))
                 return -1;
@@ -454,6 +539,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_urls),
                 cmocka_unit_test(test_pins),
+                cmocka_unit_test(test_pinned_paths),
                 cmocka_unit_test(test_sends_what_it_is_told_and_no_more),
                 cmocka_unit_test(test_puts_a_large_body_on_one_connection),
                 cmocka_unit_test(test_connects_to_no_other_address),

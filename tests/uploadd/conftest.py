@@ -18,12 +18,12 @@ def run_dir():
 
 
 @pytest.fixture
-def uploadd(build, run_dir, ca, fault_server):
-    """The real program, started, with nobody at its sockets yet; the fault server is its pinned bucket."""
+def uploadd(request, build, run_dir, ca, fault_server):
+    """The real program, started, with nobody at its sockets yet; the fault server is its pinned bucket, or the parameter's path on it."""
     if os.geteuid() != 0:
         pytest.fail("these tests need root: uploadd speaks only to sockets that root listens on")
     program = Uploadd(build / "uploadd" / "streamsight-uploadd", run_dir, ca.cert_file,
-                      [f"localhost:{fault_server.port}"]).start()
+                      [f"localhost:{fault_server.port}{getattr(request, 'param', '')}"]).start()
     yield program
     status = program.stop()
     assert status in (0, -9), f"uploadd ended with {status} (-31: killed by its sandbox)\n{program.log()}"

@@ -373,6 +373,20 @@ def test_refused_without_a_connection(uploadd, capd, broker, fault_server):
     assert broker.uploaded(segment) is None
 
 
+@pytest.mark.parametrize("uploadd", ["/bucket/prefix"], indirect=True)
+def test_a_pinned_bucket_of_a_host(uploadd, capd, broker, fault_server):
+    _, segment = one_segment(broker, capd)
+    for path in ("/another/prefix/object", "/bucket/object", "/bucket/prefixed/object", "/bucket/prefix", "/bucket/prefix/", "/bucket/prefix//object",
+                 "/bucket/prefix/../object", "/bucket/prefix/%2e%2E/object", "/bucket/prefix/..%2fobject", "/bucket/prefix/..%5cobject",
+                 "/bucket/prefix/%252e%252e/object", "/bucket/prefix/..;/object", "/BUCKET/prefix/object", "//bucket/prefix/object",
+                 "/another?/bucket/prefix/object", "?/bucket/prefix/object"):
+        failed = fails(broker, segment, fault_server.url + path)
+        assert failed.error == -errno.EACCES and b"this bucket of host" in failed.text, path
+    assert not fault_server.requests
+    broker.upload(segment, fault_server.url + "/bucket/prefix/an%20object?X-Amz-Signature=1")
+    assert broker.uploaded(segment) is None
+
+
 def test_answers_of_the_bucket(capd, broker, fault_server):
     _, segment = one_segment(broker, capd)
     url = fault_server.url + "/secret?X-Amz-Signature=1"
@@ -585,6 +599,7 @@ def test_messages_of_a_wrong_size(broker, listener, uploadd):
 def test_configuration_errors_are_clear(build, run_dir, ca):
     for config, word in ((f"[Bucket]\nHosts=a\nCAFile={run_dir}/none.pem\n", "none.pem"),
                          ("[Bucket]\nHosts=a\nCAFile=/var/lib/none.pem\n", "keep the file below /etc/streamsight"),
+                         ("[Bucket]\nHosts=a a/b/../c\n", '"a/b/../c" in Hosts='), ("[Bucket]\nHosts=a?b\n", '"a?b" in Hosts='),
                          ("[Bucket]\nHost=a\n", "Host"), ("[Capture]\nMaxJPEGQuality=101\n", "MaxJPEGQuality")):
         uploadd = Uploadd(build / "uploadd" / "streamsight-uploadd", run_dir, None, config=config).start()
         assert uploadd.process.wait(5) == 1
