@@ -143,7 +143,7 @@ static void ask_frame(Capture *capture, uint32_t id, uint64_t now) {
         if (output->asked > 0) {
                 if (now - output->asked > ANSWER_TIMEOUT) {
                         set_problem(capture, output->problem, output_name(capture, id), "%s", silent);
-                        recording_gap(capture->uploadd, id, SEGMENT_GAP_NO_CAPTURE, 0, 0);
+                        recording_gap_since(capture->uploadd, id, SEGMENT_GAP_NO_CAPTURE, output->asked);
                         output->owed = 0;
                 }
                 return;
@@ -443,8 +443,10 @@ static void frame_late(Capture *capture, uint32_t id) {
         if (output->late == 0)
                 output->late = now;
         output->changed = now; /* for all one knows */
-        if (now - output->late >= UNFINISHED_AFTER)
+        if (now - output->late >= UNFINISHED_AFTER) {
+                recording_gap_since(capture->uploadd, id, reasons[none.reason].gap, output->late);
                 no_frame(capture, id, &none);
+        }
 }
 
 /* Where a frame ends: it was recorded, or could not be. */

@@ -364,9 +364,7 @@ void recording_session(Uploadd *uploadd) {
                 segment_cut(recording);
 }
 
-void recording_gap(Uploadd *uploadd, uint32_t output, enum segment_gap reason, uint32_t format,
-                   uint64_t modifier) {
-        SegmentGap gap = { output, reason, 0, format, modifier };
+static void gap_from(Uploadd *uploadd, SegmentGap gap, uint64_t boottime) {
         Recording *recording = uploadd->recording;
 
         if (!recording)
@@ -375,17 +373,27 @@ void recording_gap(Uploadd *uploadd, uint32_t output, enum segment_gap reason, u
         frame_close(recording->reader);
         if (segment_need(recording, boottime_now(), false) < 0)
                 return;
-        gap.time = segment_time(recording, boottime_now());
-        if (output == SEGMENT_OUTPUT_ALL)
-                write_gap_of_all(recording, reason, boottime_now());
-        else if (output < SEGMENT_OUTPUT_MAX) {
-                const SegmentGap *old = &recording->outputs[output].gap;
-                if ((old->reason == reason && old->format == format && old->modifier == modifier) ||
+        gap.time = segment_time(recording, boottime);
+        if (gap.output == SEGMENT_OUTPUT_ALL)
+                write_gap_of_all(recording, gap.reason, boottime);
+        else if (gap.output < SEGMENT_OUTPUT_MAX) {
+                const SegmentGap *old = &recording->outputs[gap.output].gap;
+                if ((old->reason == gap.reason && old->format == gap.format &&
+                     old->modifier == gap.modifier) ||
                     write_gap(recording, &gap) < 0)
                         return;
-                recording->outputs[output].gap = gap;
+                recording->outputs[gap.output].gap = gap;
                 recording->gap_all = 0;
         }
+}
+
+void recording_gap(Uploadd *uploadd, uint32_t output, enum segment_gap reason, uint32_t format,
+                   uint64_t modifier) {
+        gap_from(uploadd, (SegmentGap){ output, reason, 0, format, modifier }, boottime_now());
+}
+
+void recording_gap_since(Uploadd *uploadd, uint32_t output, enum segment_gap reason, uint64_t boottime) {
+        gap_from(uploadd, (SegmentGap){ .output = output, .reason = reason }, boottime);
 }
 
 typedef struct Drawing {

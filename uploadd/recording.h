@@ -59,3 +59,6 @@ void recording_session(Uploadd *uploadd);
  */
 void recording_gap(Uploadd *uploadd, uint32_t output, enum segment_gap reason, uint32_t format,
                    uint64_t modifier);
+/* The same from an earlier moment on, in µs of CLOCK_BOOTTIME, as far as the segment is not written yet:
+ * when it was not known that there would be none. */
+void recording_gap_since(Uploadd *uploadd, uint32_t output, enum segment_gap reason, uint64_t boottime);

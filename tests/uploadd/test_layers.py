@@ -52,6 +52,13 @@ def gaps(segment):
     return [(display, reason, form, modifier) for display, reason, _, form, _, modifier in unpacked]
 
 
+def gap_seconds(segment):
+    """From the first GAP_ until the end."""
+    first = next(payload for _, kind, payload in pictures.chunks(segment) if kind == "GAP_")
+    end, = (payload for _, kind, payload in pictures.chunks(segment) if kind == "INDX")
+    return (struct.unpack_from("<Q", end)[0] - struct.unpack_from("<Q", first, 8)[0]) / 1e6
+
+
 def test_who_is_at_the_seat(capd, broker, fault_server, build, run_dir):
     capd.pictures[0] = picture()
     broker.connection.send(LOGIN)
@@ -513,10 +520,12 @@ def test_the_gap_of_a_capd_that_is_silent(capd, broker, fault_server):
     capd.pictures[0] = picture()
     recording = broker.record()
     shown(capd)
-    capd.silent = True
+    capd.silent, before = True, time.monotonic()
     broker.stats(lambda s: b"does not answer" in s.text, timeout=30)
+    silent_for = time.monotonic() - before
     segment = recorded(broker, fault_server, recording)
     assert gaps(segment) == [(0, 7, 0, 0)]
+    assert gap_seconds(segment) > silent_for - 3, "it begins when it was asked in vain"
 
 
 def test_the_gap_of_rendering_that_does_not_end(capd, broker, fault_server, run_dir):
@@ -530,11 +539,12 @@ def test_the_gap_of_rendering_that_does_not_end(capd, broker, fault_server, run_
         assert memory.synced >= 2 and memory.synced % 2 == 0
         shown(capd)
         memory.rendered = False
+        shown(capd)
+        late_since = time.monotonic()
         stats = broker.stats(lambda s: s.reason == wire.UNFINISHED, timeout=30)
         assert b"has not finished drawing" in stats.text and (stats.format, stats.modifier) == (0, 0)
         memory.rendered = True
         broker.stats(lambda s: s.reason == 0 and not s.text)
-
 
         late = itertools.count()
 
@@ -544,8 +554,9 @@ def test_the_gap_of_rendering_that_does_not_end(capd, broker, fault_server, run_
         asked = capd.asked
         while capd.asked < asked + 40:
             time.sleep(0.01)
+        late_for = time.monotonic() - late_since
         segment = recorded(broker, fault_server, recording)
-    assert gaps(segment) == [(0, 3, 0, 0)]
+    assert gaps(segment) == [(0, 3, 0, 0)] and gap_seconds(segment) > late_for
     assert len(pictures.decode(segment)) == 2
 
 
