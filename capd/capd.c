@@ -42,8 +42,8 @@ int capd_enumerate(Capd *capd) {
 
 static int open_cards(Capd *capd) {
         capd->opened = capd_now();
-        for (unsigned minor = 0; minor < CARD_MINORS && capd->n_cards < CARDS_MAX; minor++) {
-                Card *card = &capd->cards[capd->n_cards];
+        for (unsigned minor = 0; minor < CARD_MINORS; minor++) {
+                Card left_out, *card = capd->n_cards < CARDS_MAX ? &capd->cards[capd->n_cards] : &left_out;
                 int r = card_open(minor, card);
 
                 if (r == -ENOENT)
@@ -64,7 +64,11 @@ static int open_cards(Capd *capd) {
                                         minor);
                 else if (r < 0)
                         log_warning_errno(r, "Cannot use card%u: %m", minor);
-                else {
+                else if (card == &left_out) {
+                        card_close(card);
+                        log_warning("What card%u shows is not recorded: there are more than %u graphics cards.",
+                                    minor, CARDS_MAX);
+                } else {
                         log_info("Opened card%u (%s).", minor, card->driver);
                         capd->n_cards++;
                 }

@@ -228,16 +228,20 @@ static bool shown_before(const struct wire_outputs *listed, const Outputs *outpu
 
 void outputs_describe(const Outputs *outputs, struct wire_outputs *ret) {
         *ret = (struct wire_outputs){ .type = WIRE_FRAME_OUTPUTS };
-        for (uint32_t id = 0; id < GRANT_OUTPUTS && ret->n_outputs < WIRE_OUTPUTS_MAX; id++) {
+        for (uint32_t id = 0; id < GRANT_OUTPUTS; id++) {
                 const Output *o = &outputs->outputs[id];
-                struct wire_output *w = &ret->outputs[ret->n_outputs];
-                const char *type;
 
                 if (o->connected && !o->active)
                         ret->asleep |= UINT64_C(1) << id;
                 if (!o->active || shown_before(ret, outputs, o))
                         continue;
-                type = drmModeGetConnectorTypeName(o->connector_type);
+                if (ret->n_outputs == WIRE_OUTPUTS_MAX) {
+                        ret->n_left_out++;
+                        continue;
+                }
+
+                struct wire_output *w = &ret->outputs[ret->n_outputs];
+                const char *type = drmModeGetConnectorTypeName(o->connector_type);
                 *w = (struct wire_output){ id, o->width, o->height, o->refresh_mhz };
                 snprintf(w->name, sizeof(w->name), "%s-%u", type ?: "Unknown", o->connector_type_id);
                 snprintf(w->driver, sizeof(w->driver), "%s", o->card->driver);

@@ -46,6 +46,6 @@ int output_check(const Output *output, bool *ret_on, struct wire_hdr *ret_hdr) _
  * not be asked, and has fewer outputs; the others were. */
 int outputs_enumerate(Outputs *outputs, const Card *cards, size_t n_cards) _must_check_;
 
-/* Those that show a picture, at most WIRE_OUTPUTS_MAX. Of connectors that show the same CRTC, the first.
- * And which are asleep. */
+/* Those that show a picture, at most WIRE_OUTPUTS_MAX, and how many more there are. Of connectors that show
+ * the same CRTC, the first. And which are asleep. */
 void outputs_describe(const Outputs *outputs, struct wire_outputs *ret);

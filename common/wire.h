@@ -86,7 +86,8 @@ struct wire_output {
 /* The outputs that show a picture now. */
 struct wire_outputs {
         uint32_t type;
-        uint32_t n_outputs;
+        uint16_t n_outputs;
+        uint16_t n_left_out; /* those beyond WIRE_OUTPUTS_MAX, which no frame is to be had of */
         uint64_t asleep; /* bits of those that are plugged in, but off; of the rest nothing is plugged in */
         struct wire_output outputs[WIRE_OUTPUTS_MAX];
 };

@@ -190,7 +190,12 @@ static void ask_all(Capture *capture, uint64_t now) {
                 return;
         }
         bool is_silent = !capture->has_outputs && now - capture->connected > ANSWER_TIMEOUT;
-        set_problem(capture, capture->problem, "", "%s", is_silent ? silent : "");
+        if (capture->outputs.n_left_out > 0)
+                set_problem(capture, capture->problem, "",
+                            "%u displays are not recorded: there are more than %u of them",
+                            capture->outputs.n_left_out, WIRE_OUTPUTS_MAX);
+        else
+                set_problem(capture, capture->problem, "", "%s", is_silent ? silent : "");
         if (is_silent)
                 recording_gap(capture->uploadd, SEGMENT_OUTPUT_ALL, SEGMENT_GAP_NO_CAPTURE, 0, 0);
         /* At the nearest beat. */

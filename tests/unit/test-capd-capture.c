@@ -136,6 +136,23 @@ static void test_displays_that_show_nothing(void **state _unused_) {
         assert_int_equal(listed.asleep, 0);
 }
 
+static void test_more_displays_than_can_be_told_of(void **state _unused_) {
+        Card card = { .driver = "fake" };
+        struct wire_outputs listed;
+        Outputs outputs = {};
+
+        for (uint32_t i = 0; i < WIRE_OUTPUTS_MAX + 5; i++)
+                outputs.outputs[i] = (Output){ .card = &card,
+                                               .crtc = i < WIRE_OUTPUTS_MAX + 4 ? i + 1 : 1,
+                                               .connected = true,
+                                               .active = true,
+                                               .connector_type_id = i + 1 };
+        outputs_describe(&outputs, &listed);
+        assert_int_equal(listed.n_outputs, WIRE_OUTPUTS_MAX);
+        assert_int_equal(listed.n_left_out, 4);
+        assert_int_equal(listed.outputs[WIRE_OUTPUTS_MAX - 1].id, WIRE_OUTPUTS_MAX - 1);
+}
+
 static void test_order_of_planes(void **state _unused_) {
         static const uint64_t zpos[] = { 9, 9, 2 };
         static const uint32_t order[] = { FB, FB + 6, FB + 2, FB + 4 };
@@ -344,6 +361,7 @@ int main(void) {
                 TEST(test_plane_properties),
                 TEST(test_without_atomic_modesetting),
                 TEST(test_asleep),
+                TEST(test_more_displays_than_can_be_told_of),
                 TEST(test_displays_that_show_nothing),
                 TEST(test_order_of_planes),
                 TEST(test_hdr),

@@ -53,6 +53,7 @@ class Capd:
     def __init__(self, path, outputs=None, silent_of_outputs=False):
         self.outputs = [output()] if outputs is None else outputs
         self.pictures = {o.id: numpy.zeros((o.height, o.width, 4), numpy.uint8) for o in self.outputs}
+        self.left_out = 0
         self.asleep = 0  # bits of displays that are plugged in and not among the outputs
         self.change = lambda message: None  # of a FRAME before it is sent
         self.change_verdict = lambda message: None  # of a CONFIRMED, likewise
@@ -94,7 +95,7 @@ class Capd:
             self._connection = None
 
     def tell_outputs(self):
-        answer = wire.Outputs(wire.OUTPUTS, len(self.outputs), self.asleep)
+        answer = wire.Outputs(wire.OUTPUTS, len(self.outputs), self.left_out, self.asleep)
         for i, o in enumerate(self.outputs):
             answer.outputs[i] = o
         self._connection.send(answer)

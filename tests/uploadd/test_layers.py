@@ -516,6 +516,15 @@ def test_a_clock_that_is_set(slept):
     assert 0 < second.end_realtime - second.start_realtime < 10e6
 
 
+def test_more_displays_than_can_be_recorded(capd, broker):
+    capd.left_out = 2
+    broker.record()
+    broker.stats(lambda s: s.text == b"2 displays are not recorded: there are more than 16 of them" and s.frames >= 1)
+    capd.left_out = 0
+    capd.tell_outputs()
+    broker.stats(lambda s: not s.text)
+
+
 def test_the_gap_of_a_capd_that_is_silent(capd, broker, fault_server):
     capd.pictures[0] = picture()
     recording = broker.record()

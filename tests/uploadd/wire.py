@@ -22,7 +22,7 @@ Hello = _message("Hello", ("type", U32), ("version", U32))
 Plain = _message("Plain", ("type", U32), ("reserved", U32))
 Output = _message("Output", ("id", U32), ("width", U32), ("height", U32), ("refresh_mhz", U32), ("name", CHAR * 32),
                   ("driver", CHAR * 32))
-Outputs = _message("Outputs", ("type", U32), ("n_outputs", U32), ("asleep", U64),
+Outputs = _message("Outputs", ("type", U32), ("n_outputs", U16), ("n_left_out", U16), ("asleep", U64),
                    ("outputs", Output * 16))
 FrameNext = _message("FrameNext", ("type", U32), ("output", U32), ("last_identity", U64))
 Plane = _message("Plane", ("plane_id", U32), ("type", U32), ("format", U32), ("n_memory", U32), ("modifier", U64),
