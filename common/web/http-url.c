@@ -82,7 +82,7 @@ static bool path_is_plain(const char *path) {
                         if (low < 0)
                                 return false;
                         int c = high * 16 + low;
-                        if (c < ' ' || c == 0x7f || strchr("./\\%", c))
+                        if (c < ' ' || c == 0x7f || strchr("./\\%;", c))
                                 return false;
                         p += 2;
                 } else if (!(*p >= 'A' && *p <= 'Z') && !(*p >= 'a' && *p <= 'z') &&

@@ -28,5 +28,5 @@ bool http_host_pinned(char *const *pins, const char *host, uint16_t port);
 
 /* Whether url leads to what one of pins names: for one with a path to something below it, by a path that no
  * server could take for another (RFC 3986, 6.2.2): none with a segment that is empty, "." or "..", and
- * percent encoding of what needs it alone, but of no ".", "/", "\\", "%" or control character. */
+ * percent encoding of what needs it alone, but of no ".", "/", "\", "%", ";" or control character. */
 bool http_url_pinned(char *const *pins, const char *url);

@@ -464,6 +464,7 @@ static void test_pinned_paths(void **state _unused_) {
                 "https://s3.example.org/bucket/..%5canother/object",
                 "https://s3.example.org/bucket/%252e%252e/another/object",
                 "https://s3.example.org/bucket/..;/another/object",
+                "https://s3.example.org/bucket/..%3B/another/object",
                 "https://s3.example.org/bucket/%00",
                 "https://s3.example.org/bucket/%1f",
                 "https://s3.example.org/bucket/%7F",
