@@ -166,7 +166,7 @@ static void break_rule(Draft *draft) {
                 header->flags ^= FLAG_UNGREETED;
                 break;
         case 7:
-                header->times = (uint8_t) (below(4) > 0 ? 0 : below(10));
+                header->times = (uint8_t) (below(4) > 0 ? 0 : below(below(10) + 1)); /* floods cost time */
                 header->flags ^= (uint8_t) (below(2) * FLAG_COUNT_FAR);
                 break;
         default:
