@@ -26,7 +26,7 @@ def picture(seed=0, height=200, width=320):
     y, x = numpy.mgrid[0:height, 0:width]
     pixels = numpy.zeros((height, width, 4), numpy.uint8)
     pixels[..., 0], pixels[..., 1], pixels[..., 2] = (x + seed) % 256 // 2, y, 255 - x // 2
-    pixels[20:60, 40:120, :3] = (200, 30 + seed, 90)
+    pixels[20:60, 40:120, :3] = (200, (30 + seed) % 256, 90)
     pixels[..., 3] = 0x5a  # the unused byte holds anything
     return pixels
 
