@@ -147,6 +147,23 @@ def test_one_user_does_not_hold_every_place(lone, polkit):
     assert "not enrolled" in again.communicate(timeout=60)[1], "the places are free again"
 
 
+def test_one_connection_does_not_hold_every_place(lone):
+    """Not even while the bus is yet to say whose it is: its answers come behind all that others have sent before."""
+    lone.run()
+    crowd, other = (flood.Client(str(lone.dir / "bus")) for _ in range(2))
+    os.kill(lone.pid, signal.SIGSTOP)
+    try:
+        for _ in range(5000):  # more than there are places
+            crowd.call(flood.PATH, flood.INTERFACE, "Flush", flags=flood.UNANSWERED)
+        crowd.sent()
+        other.call(flood.PATH, flood.INTERFACE, "Flush")
+        other.sent()
+    finally:
+        os.kill(lone.pid, signal.SIGCONT)
+    kind, _, _, answer = other.read()
+    assert kind == flood.ERROR and b"not enrolled" in answer
+
+
 def test_long_arguments_are_refused(lone):
     """Before anybody is asked about the caller."""
     lone.run()
