@@ -68,7 +68,7 @@ typedef struct CaptureDecision {
         uint32_t pause_seconds; /* the shorter of both */
         bool record_locked;     /* both say so */
         bool bucket_pinned;     /* the policy's bucket is on a host of the limits'; if not, nothing may be
-                                   uploaded     there */
+                                   uploaded there */
 } CaptureDecision;
 
 /* local ∩ remote. Never more than either allows: the smaller mode, rate, quality, ceilings and pause, a
