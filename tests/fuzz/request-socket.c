@@ -57,6 +57,9 @@ const char *request_exchange(const char *request, size_t size, int quiet_ms, siz
                 request += sent;
                 size -= (size_t) sent;
         }
+        /* Nothing else comes: apid ends the connection when it has answered, or at once where it waits for
+         * more. */
+        (void) shutdown(fd, SHUT_WR);
         for (;;) {
                 struct pollfd readable = { .fd = fd, .events = POLLIN };
                 int r = poll(&readable, 1, quiet_ms);
