@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "announcements.h"
+#include "text.h"
 #include "value.h"
 
 char *request_keep(Request *request, char *text) {
@@ -287,23 +288,16 @@ int request_read_query(Request *request, Field *fields, size_t n_fields) {
         return r;
 }
 
-static int hex_digit(char c) {
-        return c >= '0' && c <= '9'   ? c - '0'
-               : c >= 'a' && c <= 'f' ? c - 'a' + 10
-               : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                      : -1;
-}
-
 /* Decodes in place; false for a bad or NUL escape. */
 static bool form_decode(char *text) {
         char *out = text;
 
         for (const char *p = text; *p; p++) {
                 if (*p == '%') {
-                        int high = hex_digit(p[1]), low = high < 0 ? -1 : hex_digit(p[2]);
-                        if (low < 0 || (high == 0 && low == 0))
+                        int byte = text_percent_byte(p);
+                        if (byte <= 0)
                                 return false;
-                        *out++ = (char) (high << 4 | low);
+                        *out++ = (char) byte;
                         p += 2;
                 } else
                         *out++ = *p == '+' ? ' ' : *p;

@@ -68,3 +68,16 @@ void text_sanitize(char *ret, size_t size, const char *text) {
         }
         *ret = '\0';
 }
+
+static int hex_digit(char c) {
+        return c >= '0' && c <= '9'   ? c - '0'
+               : c >= 'a' && c <= 'f' ? c - 'a' + 10
+               : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                      : -1;
+}
+
+int text_percent_byte(const char *text) {
+        int high = text[0] == '%' ? hex_digit(text[1]) : -1, low = high < 0 ? -1 : hex_digit(text[2]);
+
+        return low < 0 ? -1 : high * 16 + low;
+}

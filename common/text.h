@@ -15,3 +15,7 @@ bool text_is_clean(const char *text);
 /* Copies text, cut to size between two characters, with every control character made a
  * space and every byte that belongs to no character a question mark. */
 void text_sanitize(char *ret, size_t size, const char *text);
+
+/* The byte that the percent-encoding at the beginning of text stands for, "%41" for instance (RFC
+ * 3986, 2.1). -1: there is none. */
+int text_percent_byte(const char *text);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "text.h"
+
 DEFINE_CLEANUP(CURLU *, curlup, curl_url_cleanup)
 
 static void curl_stringp(char **string) {
@@ -61,13 +63,6 @@ int http_url_parse(const char *url, char **ret_host, uint16_t *ret_port) {
         return parse(url, ret_host, ret_port, &path);
 }
 
-static int hex_digit(char c) {
-        return c >= '0' && c <= '9'   ? c - '0'
-               : c >= 'A' && c <= 'F' ? c - 'A' + 10
-               : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                      : -1;
-}
-
 /* "/" and what an object may be called, in a spelling that means the same to every server. */
 static bool path_is_plain(const char *path) {
         if (path[0] != '/')
@@ -78,10 +73,7 @@ static bool path_is_plain(const char *path) {
                         if (n == 0 || (n == 1 && p[1] == '.') || (n == 2 && p[1] == '.' && p[2] == '.'))
                                 return false;
                 } else if (*p == '%') {
-                        int high = hex_digit(p[1]), low = high < 0 ? -1 : hex_digit(p[2]);
-                        if (low < 0)
-                                return false;
-                        int c = high * 16 + low;
+                        int c = text_percent_byte(p);
                         if (c < ' ' || c == 0x7f || strchr("./\\%;", c))
                                 return false;
                         p += 2;

@@ -240,8 +240,15 @@ static bool is_token(const HttpResult *result) {
         return r >= 0;
 }
 
+/* brokerd forgets what was announced, and goes on with it until the loop has come to rest. */
+static void segments_over(void) {
+        for (size_t i = 0; i < model.n_segments; i++)
+                model.segments[i].before = true;
+}
+
 static void leave(void) {
         model.enrolled = model.known = model.started = model.stopped = false;
+        segments_over();
 }
 
 void promise_answered(const PlaneRequest *asked, const HttpResult *result) {
@@ -269,8 +276,7 @@ void promise_answered(const PlaneRequest *asked, const HttpResult *result) {
 /* ------------------------------------------------------------------ uploadd */
 
 static void hung_up(void) {
-        for (size_t i = 0; i < model.n_segments; i++)
-                model.segments[i].before = true;
+        segments_over();
         model.recording = false;
 }
 

@@ -119,12 +119,21 @@ static void test_cut_between_characters(void **state _unused_) {
         check("abc", 1, "");
 }
 
+static void test_percent_encoding(void **state _unused_) {
+        static const char *const none[] = { "", "4", "%", "%4", "%g1", "%1g", "% 1", "41%" };
+
+        assert_int_equal(text_percent_byte("%41%42"), 'A');
+        assert_int_equal(text_percent_byte("%fF"), 0xff);
+        assert_int_equal(text_percent_byte("%00"), 0);
+        for (size_t i = 0; i < ELEMENTSOF(none); i++)
+                assert_int_equal(text_percent_byte(none[i]), -1);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_what_the_bus_takes),
-                cmocka_unit_test(test_sanitized),
-                cmocka_unit_test(test_directions),
-                cmocka_unit_test(test_cut_between_characters),
+                cmocka_unit_test(test_what_the_bus_takes), cmocka_unit_test(test_sanitized),
+                cmocka_unit_test(test_directions),         cmocka_unit_test(test_cut_between_characters),
+                cmocka_unit_test(test_percent_encoding),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
