@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import tempfile
 
@@ -54,18 +55,25 @@ class Session:
         self._logs += 1
         return self.dir / f"{name}-{self._logs}.log"
 
-    def notifier(self):
-        """Starts the notifier without waiting for anything. Returns its Process and its log."""
+    def notifier(self, ready=True):
+        """Starts the notifier and, unless ready is false, waits until it is on both buses and has asked the agent.
+
+        Returns its Process and its log.
+        """
         log = self._log("notifier")
-        return Process("streamsight-notifier", [self._build / "notifier" / "streamsight-notifier"], log=log,
-                       env=self._environment), log
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as notified:
+            notified.bind(str(log.with_suffix(".notify")))
+            process = Process("streamsight-notifier", [self._build / "notifier" / "streamsight-notifier"], log=log,
+                              env=dict(self._environment, NOTIFY_SOCKET=notified.getsockname()))
+            if ready:
+                process.wait_until(lambda: _is_ready(notified), "said that it is ready")
+        return process, log
 
     @contextlib.contextmanager
     def notify(self):
         """The notifier; yields its log."""
         process, log = self.notifier()
         try:
-            process.wait_until(lambda: self.owns("org.streamsight.Notifier1"), "took its name")
             yield log
         finally:
             process.stop()
@@ -89,6 +97,12 @@ class Session:
                 dunst.stop()
         finally:
             xvfb.stop()
+
+
+def _is_ready(notified):
+    with contextlib.suppress(BlockingIOError):
+        return b"READY=1" in notified.recv(4096)
+    return False
 
 
 def _parse(text):
