@@ -324,9 +324,8 @@ int uploads_segment_ready(Uploads *uploads, const struct wire_broker_segment_rea
             ready->end_realtime > CLOCK_REALTIME_MAX || ready->final > 1 || sd_id128_is_null(recording))
                 return -EBADMSG;
         upload = uploads_find(uploads, recording, ready->sequence);
-        if (upload)
-                return memcmp(upload->ready.sha256, ready->sha256, sizeof(ready->sha256)) == 0 ? 0
-                                                                                               : -EBADMSG;
+        if (upload) /* what is signed of a segment is what was said of it first */
+                return memcmp(&upload->ready, ready, sizeof(*ready)) == 0 ? 0 : -EBADMSG;
         if (uploads->count >= UPLOADS_MAX)
                 return -ENOBUFS;
 

@@ -319,8 +319,10 @@ def hostile(lone, saying, *datagrams, fds=()):
 def test_what_no_peer_may_say(lone):
     lone.run()
     hello = wire.pack(wire.HELLO, version=1)
-    ready = wire.pack(wire.SEGMENT_READY, recording=b"r" * 16, size=100, sha256=b"s" * 32, previous_sha256=b"p" * 32,
-                      md5=b"m" * 16, start_realtime=1, end_realtime=2)
+    def segment(**over):
+        return wire.pack(wire.SEGMENT_READY, **{"recording": b"r" * 16, "size": 100, "sha256": b"s" * 32, "previous_sha256": b"p" * 32,
+                                                "md5": b"m" * 16, "start_realtime": 1, "end_realtime": 2, **over})
+    ready = segment()
     hostile(lone, "SEGMENT_READY is not permitted now", ready)
     hostile(lone, "speaks version 2", wire.pack(wire.HELLO, version=2))
     hostile(lone, f"SEGMENT_READY has {len(ready) - 1} bytes", hello, ready[:-1])
@@ -328,13 +330,11 @@ def test_what_no_peer_may_say(lone):
     hostile(lone, "unknown type 0x999", hello, struct.pack("=II", 0x999, 0))
     hostile(lone, "unknown type 0x301", hello, wire.pack(wire.RECORD, recording=b"r" * 16, device=b"d" * 16))
     hostile(lone, "SEGMENT_READY came with 1 descriptors", hello, ready, fds=[0])
-    hostile(lone, "SEGMENT_READY was refused", hello, wire.pack(
-        wire.SEGMENT_READY, recording=b"r" * 16, size=1 << 30, sha256=b"s" * 32, previous_sha256=b"p" * 32,
-        md5=b"m" * 16, start_realtime=1, end_realtime=2))
+    hostile(lone, "SEGMENT_READY was refused", hello, segment(size=1 << 30))
     for start, end in ((0, 2), (2, 1), (1, 253402300800000000)):  # when no file could be kept of it, or RFC 3339 not say it
-        hostile(lone, "SEGMENT_READY was refused", hello, wire.pack(
-            wire.SEGMENT_READY, recording=b"r" * 16, size=100, sha256=b"s" * 32, previous_sha256=b"p" * 32,
-            md5=b"m" * 16, start_realtime=start, end_realtime=end))
+        hostile(lone, "SEGMENT_READY was refused", hello, segment(start_realtime=start, end_realtime=end))
+    for other in ({"sha256": b"o" * 32}, {"previous_sha256": b"o" * 32}, {"size": 101}, {"final": 1}):  # of one that is announced
+        hostile(lone, "SEGMENT_READY was refused", hello, ready, segment(**other))
     hostile(lone, "STATS was refused", hello, wire.pack_stats(text="x" * 256))
     hostile(lone, "FAILED was refused", hello, wire.pack(wire.FAILED, recording=b"r" * 16, text=b"x" * 256))
     for name in (b"\xff", b"DP-\xc3", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\x1b[2J"):  # not for the bus, or not for a terminal

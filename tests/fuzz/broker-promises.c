@@ -151,22 +151,30 @@ void promise_pause(void) {
 
 /* ------------------------------------------------------------------ the control plane */
 
-/* Nothing is signed that uploadd has not announced. */
+static bool statement_is_about(const json_t *claims, const Segment *segment) {
+        char hex[65];
+
+        for (size_t i = 0; i < sizeof(segment->ready.sha256); i++)
+                snprintf(hex + 2 * i, 3, "%02x", segment->ready.sha256[i]);
+        return strcmp(json_string_value(json_object_get(claims, "sha256")) ?: "", hex) == 0 &&
+               json_integer_value(json_object_get(claims, "sequence")) == segment->ready.sequence &&
+               json_integer_value(json_object_get(claims, "size")) == (json_int_t) segment->ready.size;
+}
+
+/* Nothing is signed that uploadd has not announced. What it said before and what it says now may have one
+ * digest, and else nothing in common. */
 static void check_statement(const PlaneRequest *asked, const json_t *json) {
         const Segment *segment = segment_asked(asked, NULL);
         const char *text = json_string_value(json_object_get(json, "statement"));
         json_auto_t *claims = NULL;
-        char hex[65];
 
         if (!segment)
                 promise_broken("an upload URL is asked for a segment that was not announced");
         if (!text || jws_claims_unverified(text, &claims) < 0)
                 promise_broken("a segment without a statement");
-        for (size_t i = 0; i < sizeof(asked->sha256); i++)
-                snprintf(hex + 2 * i, 3, "%02x", asked->sha256[i]);
-        if (strcmp(json_string_value(json_object_get(claims, "sha256")) ?: "", hex) != 0 ||
-            json_integer_value(json_object_get(claims, "sequence")) != asked->sequence ||
-            json_integer_value(json_object_get(claims, "size")) != (json_int_t) segment->ready.size)
+        while (segment && !statement_is_about(claims, segment))
+                segment = segment_asked(asked, segment + 1);
+        if (!segment)
                 promise_broken("a statement about another segment");
 }
 
@@ -285,12 +293,12 @@ void promise_connected(unsigned channel) {
                 hung_up();
 }
 
-/* Should it be announced already, with another digest, then either brokerd has forgotten that with its
- * enrolment, or it ends the connection. */
+/* Should it be announced already, and anything of it be said otherwise, then either brokerd has forgotten
+ * that with its enrolment, or it ends the connection. */
 static void announced(const struct wire_broker_segment_ready *ready) {
         Segment *segment = segment_find(ready->recording, ready->sequence);
 
-        if (segment && memcmp(segment->ready.sha256, ready->sha256, sizeof(ready->sha256)) == 0)
+        if (segment && memcmp(&segment->ready, ready, sizeof(*ready)) == 0)
                 return;
         if (segment)
                 segment->before = true;
