@@ -88,7 +88,7 @@ class Agent:
         (self.dir / "bus.conf").write_text(_BUS.format(path=self.dir / "bus"))
         self._bus = Process("dbus-daemon", ["dbus-daemon", "--nofork", f"--config-file={self.dir}/bus.conf"],
                             log=self.dir / "bus.log")
-        self._bus.wait_until(lambda: (self.dir / "bus").exists(), "listened")
+        self._bus.wait_for_socket(self.dir / "bus")
         return self
 
     def __exit__(self, *_):

@@ -71,7 +71,7 @@ class Place:
         self._sockets = {name: _listen(self.dir / name) for name in ("frame", "control", "broker")}
         (self.dir / "bus.conf").write_text(_BUS.format(path=self.dir / "bus"))
         self._bus = Process("dbus-daemon", ["dbus-daemon", "--nofork", f"--config-file={self.dir}/bus.conf"], log=self.dir / "bus.log")
-        self._bus.wait_until(lambda: (self.dir / "bus").exists(), "listened")
+        self._bus.wait_for_socket(self.dir / "bus")
         # Somebody to connect to where only Landlock could forbid it: a name has room for both
         self._abstract = [socket.socket(socket.AF_UNIX, kind) for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET)]
         for listening in self._abstract:

@@ -117,7 +117,11 @@ class Process:
             time.sleep(0.02)
 
     def wait_for_port(self, port, timeout=60, needs=()):
-        self.wait_until(lambda: accepts(port), f"listened on 127.0.0.1:{port}", timeout, needs)
+        self.wait_until(lambda: accepts(socket.AF_INET, ("127.0.0.1", port)), f"listened on 127.0.0.1:{port}", timeout, needs)
+
+    def wait_for_socket(self, path, timeout=60):
+        """A Unix socket's file is there a moment before it accepts."""
+        self.wait_until(lambda: accepts(socket.AF_UNIX, str(path)), f"listened at {path}", timeout)
 
     def signal(self, sig):
         self._child.send_signal(sig)
@@ -133,11 +137,11 @@ class Process:
         return self._child.wait()
 
 
-def accepts(port):
-    """Whether something accepts TCP connections on 127.0.0.1:port."""
-    with socket.socket() as s:
+def accepts(family, address):
+    """Whether something accepts stream connections there."""
+    with socket.socket(family) as s:
         s.settimeout(1)
-        return s.connect_ex(("127.0.0.1", port)) == 0
+        return s.connect_ex(address) == 0
 
 
 def listening_addresses(pid):
