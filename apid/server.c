@@ -2,6 +2,7 @@
 
 #include "server.h"
 
+#include <linux/filter.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -288,6 +289,20 @@ Server *server_free(Server *server) {
         return NULL;
 }
 
+/* From here on the kernel accepts nobody for us: what it has accepted already can be fetched. A client that
+ * comes until the socket is closed is refused, over TCP when it tries again after a second. */
+static int stop_accepting(int fd) {
+        struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+        struct sock_fprog program = { .len = 1, .filter = &nothing };
+        int family, r;
+
+        if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &(socklen_t){ sizeof(family) }) < 0)
+                return -errno;
+        r = family == AF_UNIX ? shutdown(fd, SHUT_RD)
+                              : setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+        return r < 0 ? -errno : 0;
+}
+
 /* Connections that the kernel accepted for us and nobody has fetched yet: closing the socket would reset
  * them. */
 static void adopt_waiting(Server *server, int fd) {
@@ -316,6 +331,10 @@ Server *server_drain(Server *server) {
         metrics_count(METRIC_DRAINING);
         int fd = MHD_quiesce_daemon(server->daemon);
         if (fd >= 0) {
+                int r = stop_accepting(fd);
+
+                if (r < 0)
+                        log_warning_errno(r, "Connections may be lost while stopping: %m");
                 adopt_waiting(server, fd);
                 safe_close(fd);
         }

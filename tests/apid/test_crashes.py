@@ -161,8 +161,9 @@ def test_kill(servers):
             apid.run()
             wait_for(acknowledged[1], 3)
             # A backend that dies takes all others and what is only in memory with it: PostgreSQL recovers from its log.
-            backends = sql("SELECT pid FROM pg_stat_activity WHERE usename = 'streamsight_apid'").split()
-            os.kill(int(backends[0]), signal.SIGKILL)
+            # Of the newest: those of the apid that was killed may be at their end.
+            backend = sql("SELECT pid FROM pg_stat_activity WHERE usename = 'streamsight_apid' ORDER BY backend_start DESC LIMIT 1")
+            os.kill(int(backend), signal.SIGKILL)
             wait_for(acknowledged[2], 3)
             postgres.kill()
             postgres.run()

@@ -39,6 +39,9 @@ def database(stack, tmp_path, request):
         assert done.returncode == 0, done.stdout
         return done.stdout
     run(COMPANIES)
+    # Nor does autovacuum look at them in the middle of a test
+    run(run("SELECT format('ALTER TABLE %I SET (autovacuum_enabled = off);', relname) FROM pg_class WHERE relkind = 'r' AND relnamespace = "
+            "'streamsight'::regnamespace"))
     return run
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from services.process import Process, free_port
 
-from .client import Api, code_of
+from .client import Api, code_of, once_it_asks
 
 # Nobody's; always the same, because the tests' names hold it
 UNKNOWN = "5d0c1f6e-9b7a-4c3d-8e2f-1a0b9c8d7e6f"
@@ -162,7 +162,9 @@ def test_sigterm_loses_no_request(second, device):
     threads = [threading.Thread(target=client, args=(i % 2 == 0,)) for i in range(12)]
     for thread in threads:
         thread.start()
-    time.sleep(0.5)
+    begin = time.monotonic()
+    while len(answered) <= 20 and time.monotonic() < begin + 30:
+        time.sleep(0.01)
     before, begin = len(answered), time.monotonic()
     process.signal(signal.SIGTERM)
     for thread in threads:
@@ -172,13 +174,19 @@ def test_sigterm_loses_no_request(second, device):
     assert time.monotonic() - begin < 6
 
 
-def test_sigterm_finds_connections_still_in_the_queue(second):
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
+def test_sigterm_finds_connections_still_in_the_queue(second, tmp_path, family):
     """Clients whom the kernel let in while the process was busy."""
-    process, api = second()
+    path = str(tmp_path / "apid.sock")
+    process, api = second(f"unix:{path}" if family == socket.AF_UNIX else None)
+    if family == socket.AF_UNIX:
+        process.wait_for_socket(path)
     process.signal(signal.SIGSTOP)
     sockets = []
     for _ in range(100):
-        s = socket.create_connection(("127.0.0.1", int(api.url.rsplit(":", 1)[1])), timeout=20)
+        s = socket.socket(family)
+        s.settimeout(20)
+        s.connect(path if family == socket.AF_UNIX else ("127.0.0.1", int(api.url.rsplit(":", 1)[1])))
         s.sendall(b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n")
         sockets.append(s)
     process.signal(signal.SIGTERM)
@@ -237,24 +245,17 @@ def test_sigterm_ends_an_idle_server_at_once(second):
     begin = time.monotonic()
     process.signal(signal.SIGTERM)
     assert process.stop() == 0
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 6  # for one that is under way it waits eight
 
 
 def test_unix_socket(second, tmp_path):
     path = tmp_path / "apid.sock"
     for _ in range(2):  # the second replaces what the first left
         process, _ = second(f"unix:{path}")
-        process.wait_until(path.exists, "made its socket")
+        process.wait_for_socket(path)
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
         with socket.socket(socket.AF_UNIX) as s:
-            deadline = time.monotonic() + 10
-            while True:
-                try:
-                    s.connect(str(path))
-                    break
-                except ConnectionRefusedError:
-                    assert time.monotonic() < deadline
-                    time.sleep(0.02)
+            s.connect(str(path))
             s.sendall(b"GET /v1/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert s.recv(100).startswith(b"HTTP/1.1 200")
         assert process.stop() == 0
@@ -278,7 +279,7 @@ def test_the_database_comes_back(stack, second, device, sql):
         assert code_of(answer) == (503, "database_unavailable") and answer.headers["Retry-After"]
     finally:
         sql("ALTER ROLE streamsight_apid LOGIN")
-    assert api("GET", "/v1/health").status_code == 200
+    assert once_it_asks(lambda: api("GET", "/v1/health")).status_code == 200
 
 
 @pytest.mark.parametrize("change, saying", [

@@ -16,7 +16,7 @@ import time
 _forker = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="forker")
 
 _ports_lock = threading.Lock()
-_ports_given = set()
+_ports_claimed = []
 
 
 class ServiceError(Exception):
@@ -32,18 +32,22 @@ def find_program(name):
 
 
 def free_port():
-    """A loopback TCP port nobody listens on, below the range the kernel takes for outgoing connections."""
+    """A loopback TCP port nobody listens on, below the range the kernel takes for outgoing connections.
+
+    It is ours, among all test runs on the machine, until we end: an abstract socket says so.
+    """
     with _ports_lock:
         for _ in range(200):
             port = random.randint(20000, 32000)
-            if port in _ports_given:
-                continue
+            claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             with socket.socket() as s:
                 try:
+                    claim.bind(f"\0streamsight-test-port-{port}")
                     s.bind(("127.0.0.1", port))
                 except OSError:
+                    claim.close()
                     continue
-            _ports_given.add(port)
+            _ports_claimed.append(claim)
             return port
     raise ServiceError("no free TCP port between 20000 and 32000 on 127.0.0.1")
 

@@ -208,7 +208,7 @@ def test_gateway_knows_a_network_of_ipv6(behind, client):
     assert enroll("2001:db8:1:3::1") == enroll("2001:db8:1:a0a::1") == 200
     # An IPv4 address as IPv6 writes it is that one.
     assert any(enroll("::ffff:192.0.2.1") == 429 for _ in range(200))
-    assert 429 in [enroll("192.0.2.1") for _ in range(3)]
+    assert any(enroll("192.0.2.1") == 429 for _ in range(40))  # a network of its own would have fifty
     assert enroll("::ffff:192.0.2.2") == enroll("192.0.2.3") == 200
 
 
