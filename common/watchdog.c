@@ -3,6 +3,7 @@
 #include "watchdog.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <systemd/sd-daemon.h>
 
 #include "cleanup.h"
@@ -13,7 +14,7 @@ typedef struct Watchdog {
         uint64_t patience;
         WatchdogStuck stuck;
         void *userdata;
-        bool starving;
+        const char *starving_for; /* NULL: it is fed */
 } Watchdog;
 
 static int watchdog_on_time(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
@@ -23,9 +24,9 @@ static int watchdog_on_time(sd_event_source *source, uint64_t usec _unused_, voi
 
         if (!what)
                 notify("WATCHDOG=1");
-        else if (!watchdog->starving)
+        else if (!watchdog->starving_for || strcmp(watchdog->starving_for, what) != 0)
                 log_error("The watchdog is not fed any more: %s.", what);
-        watchdog->starving = what != NULL;
+        watchdog->starving_for = what;
         r = sd_event_source_set_time_relative(source, watchdog->patience / 4);
         return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }

@@ -10,7 +10,7 @@
 
 /* NULL: it gets on. Else what is stuck, for the journal: something has taken longer than patience (µs)
  * beyond what it may take. Then the watchdog is not fed, and systemd starts the process anew if that lasts.
- */
+ * The text is kept until the next call. */
 typedef const char *(*WatchdogStuck)(uint64_t patience, void *userdata);
 
 /* Does nothing if the unit has no watchdog. Otherwise patience is WatchdogSec=. Call before a sandbox. */

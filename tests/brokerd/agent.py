@@ -118,6 +118,11 @@ class Agent:
                 pass
         return False
 
+    def hear(self):
+        """Takes what it has told systemd by now: with a few datagrams unheard its next one would wait."""
+        while self.fed(0.01):
+            pass
+
     def launch(self, program=None):
         """Starts brokerd, or a program in its place, without waiting for anything."""
         (self.dir / "agent.conf").write_text(_CONFIG.format(**self.config))

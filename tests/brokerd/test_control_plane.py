@@ -153,7 +153,7 @@ def test_grants_are_short_and_renewed_only_while_recording(enrolled):
     now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     assert 25e9 < first.expires - now <= 30e9
     again = capd.expect(wire.GRANT, timeout=15)
-    assert 8e9 < again.expires - first.expires < 12e9
+    assert 8e9 < again.expires - first.expires < 15e9, "with half of the first one's time left"
     enrolled.cli("stop")
     assert capd.expect(wire.REVOKE)
     assert capd.silent(11), "granted though nothing is recorded"
@@ -172,16 +172,17 @@ def test_the_watchdog_is_fed_while_grants_are_renewed(agent, code, build, renewe
     agent.watch(4)
     agent.run(program)
     agent.enrol(code())
+    agent.hear()
     uploadd, capd, _ = begin(agent)
     assert capd.expect(wire.GRANT)
     agent.wait(lambda s: s["Outputs"], "it has read what its peers sent")
+    agent.hear()
     stuck = "The watchdog is not fed any more: the grant is not renewed"
     if renewed:
         assert agent.fed(5) and agent.fed(5) and stuck not in agent.log()
         return
     agent.wait_log(stuck)
-    while agent.fed(0.01):
-        pass
+    agent.hear()
     assert not agent.fed(2.5)
     assert agent.cli("stop").returncode == 0 and agent.fed(5), "nothing is to be granted any more"
 
@@ -207,13 +208,12 @@ def test_a_recording_goes_on_for_a_day(agent, code, build):
         pytest.skip("not built: under the sanitizers there is no such program")
     agent.run(program)
     agent.enrol(code())
+    before = time.time_ns()
     uploadd, capd, record = begin(agent)
-    begun = time.monotonic()
     for _ in range(2):
-        assert uploadd.expect(wire.STOP, timeout=20).recording == record.recording
-        record = uploadd.expect(wire.RECORD)
-        assert 8 < time.monotonic() - begun < 12
-        begun = time.monotonic()
+        stop = uploadd.expect(wire.STOP, timeout=20)
+        assert stop.recording == record.recording and 8e9 < stop.sent - before < 14e9
+        before, record = stop.sent, uploadd.expect(wire.RECORD)
     assert "it has gone on for a day" in agent.log() and agent.status()["State"] == "recording"
 
 
@@ -430,12 +430,12 @@ def test_a_failed_upload_is_tried_again(enrolled, stack):
     segment = Segment(record.recording, 0, b"z" * 500)
     segment.announce(uploadd)
     uploadd.expect(wire.UPLOAD)
-    failed = time.monotonic()
+    failed = time.time_ns()
     uploadd.send(wire.FAILED, recording=record.recording, error=-71, http_status=503, text=b"the bucket answered 503")
     status = enrolled.wait(lambda s: s["LastError"], "the failure is reported")
     assert "the bucket answered 503" in status["LastError"] and status["State"] == "recording"
-    segment.upload(uploadd, stack.ca)
-    assert 0.4 < time.monotonic() - failed < 5, "not after a pause"
+    order = segment.upload(uploadd, stack.ca)
+    assert 0.4e9 < order.sent - failed < 5e9, "not after a pause"
     uploadd.expect(wire.RELEASE)
     assert enrolled.wait(lambda s: not s["LastError"], "it is resolved")["LastUpload"] > 0
 

@@ -39,6 +39,7 @@ def test_both_processes_are_gone(enrolled, stack, viewer):  # noqa: F811
     enrolled.wait_log(f"Recording {text(recording)} is complete: 1 segments")
     found = listed(viewer, recording)
     assert (found["state"], found["segments"]) == ("finished", 1)
+    enrolled.status()  # answered by the loop: what was logged before has been written
     kept, = json.loads((enrolled.state / "recordings.json").read_text())["recordings"]
     assert kept["id"] == text(again)
 
@@ -51,6 +52,7 @@ def test_power_was_lost(enrolled, stack, viewer):  # noqa: F811
     enrolled.run()
     enrolled.wait_log(f"Recording {text(recording)} is complete: 1 segments")
     assert listed(viewer, recording)["state"] == "finished"
+    enrolled.status()  # as above
     assert json.loads(path.read_text())["recordings"] == []
 
 

@@ -133,7 +133,7 @@ def test_name_servers_that_do_not_answer(lone):
         time.sleep(0.2)
     assert "cannot be reached" in enrolling.stderr.read()
     assert all(server.recv(512, socket.MSG_DONTWAIT) for server in servers), "they were asked"
-    assert longest < 5
+    assert longest < 10, "were it to wait for the name, more than thirteen"
     for server in servers:
         server.close()
 
@@ -288,7 +288,7 @@ def test_the_key_is_kept_private(lone):
 def test_another_user_is_no_peer(lone):
     lone.run()
     script = ("import socket,sys\ns=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET)\ns.connect(sys.argv[1])\n"
-              "s.settimeout(5)\nsys.exit(0 if s.recv(100)==b'' else 1)")
+              "s.settimeout(20)\nsys.exit(0 if s.recv(100)==b'' else 1)")
     done = subprocess.run(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "/usr/bin/python3", "-c",
                            script, lone.broker_path], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
@@ -303,7 +303,7 @@ def linux():
 def hostile(lone, saying, *datagrams, fds=()):
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as peer:
         peer.connect(str(lone.broker_path))
-        peer.settimeout(5)
+        peer.settimeout(20)
         assert len(peer.recv(100)) == 8
         for datagram in datagrams:
             if datagram is datagrams[-1] and fds and linux() >= (6, 16):

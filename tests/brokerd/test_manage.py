@@ -139,10 +139,14 @@ def test_reading_the_configuration_again(enrolled):
     assert enrolled.cli("reload").stdout == ""
 
 
-def test_a_report_reaches_the_control_plane(enrolled, stack):
-    """After a problem that is new, without being asked."""
-    uploadd, _, record = begin(enrolled)
-    device = enrolled.status()["DeviceId"]
+def test_a_report_reaches_the_control_plane(agent, code, stack):
+    """After a problem that is new, without being asked. With uploadd there from the beginning it is the first one."""
+    agent.run()
+    uploadd = agent.uploadd()
+    agent.enrol(code())
+    record = uploadd.expect(wire.RECORD)
+    capd = agent.capd()  # noqa: F841, closed when forgotten
+    device = agent.status()["DeviceId"]
     uploadd.send(wire.FAILED, recording=record.recording, sequence=0, error=-5, text=b"secret")
     end = time.monotonic() + 40
     while not (found := stack.postgres.sql(f"SELECT report FROM streamsight.diagnostic WHERE device_id = '{device}'",

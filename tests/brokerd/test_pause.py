@@ -1,5 +1,6 @@
 """A recording that is open while no picture may be taken: somebody paused it, or the session at the seat is locked."""
 
+import contextlib
 import json
 import subprocess
 import time
@@ -26,7 +27,8 @@ def pausable(agent, company, code, stack):
 def test_a_pause(pausable):
     with subprocess.Popen(["stdbuf", "-oL", "busctl", f"--address={pausable.bus_address}", "monitor", "--json=short",
                            "org.streamsight.Agent1"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True) as monitor:
+                          text=True) as monitor, contextlib.ExitStack() as monitored:
+        monitored.callback(monitor.kill)
         assert "Monitoring" in monitor.stdout.readline()
         uploadd, capd, record = begin(pausable)
         capd.expect(wire.GRANT)
@@ -48,9 +50,11 @@ def test_a_pause(pausable):
         status = pausable.status()
         assert (status["State"], status["PauseReason"], status["PausedUntil"]) == ("recording", "", 0)
         assert status["Recording"] == text(record.recording)
-        monitor.kill()
-        signals = [json.loads(line) for line in monitor.stdout if line.startswith("{")]
-        told = {s["member"]: s["payload"]["data"] for s in signals if s.get("member", "").startswith("Recording")}
+        told = {}
+        while "RecordingResumed" not in told:
+            message = json.loads(monitor.stdout.readline())
+            if message.get("member", "").startswith("Recording"):
+                told[message["member"]] = message["payload"]["data"]
         assert told["RecordingPaused"] == [text(record.recording), "paused"]
         assert told["RecordingResumed"] == [text(record.recording)]
     assert f"Recording {text(record.recording)} pauses: somebody who may has paused it" in pausable.log()

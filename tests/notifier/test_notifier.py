@@ -48,6 +48,7 @@ def test_a_session_that_begins_later_is_told(enrolled, session):
 
 
 def test_nothing_is_shown_while_nothing_happens(enrolled, session):
+    enrolled.wait(lambda s: s["PolicyRevision"], "the policy is known")
     assert enrolled.cli("stop").returncode == 0
     with session.desktop() as shown, session.notify():
         uploadd = enrolled.uploadd()  # noqa: F841

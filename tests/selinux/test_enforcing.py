@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from system.pictures import pictures
-from vm import pattern
+from system.recording import Recording
 from vm.painter import Painter
 
 from .machine import NO_DOMAIN, ConfinedMachine
@@ -67,17 +66,10 @@ def test_files_have_their_types(machine, path, type):
 
 
 def test_a_recording_comes_back_and_nothing_was_denied(machine, viewer, tmp_path):
-    with Painter(machine.vm) as painter:
-        machine.run("streamsight start", check=True)
-        status = machine.wait("the recording has begun", lambda s: s["State"] == "recording" and s["Outputs"])
+    with Painter(machine.vm) as painter, Recording(machine, viewer, tmp_path) as recording:
         for n in (7, 8, 1000):
             painter.show(n)
-            machine.run("sleep 1")
-        machine.run("streamsight flush", check=True)
-        machine.run("streamsight stop", check=True)
-        machine.wait("everything is in the bucket", lambda s: s["State"] == "idle" and s["SpoolSegments"] == 0)
-    seen = {pattern.read(frame.image)[0] for frame in pictures(viewer.download(status["Recording"], tmp_path))}
-    assert {7, 8, 1000} <= seen
+            recording.until_shows(n, 0)
     assert json.loads(machine.run("streamsight diagnostics", check=True).output)["counters"]["recordings"] >= 1
     for command in "reload", "rotate-key":
         machine.run(f"streamsight {command}", check=True)
