@@ -50,12 +50,12 @@ def judge_exact(shown, frames):
 
 
 def judge_fresh(shown, frames):
-    """Each picture is recorded within a second of its appearance and none after its end."""
+    """Each picture is recorded before another takes its place and none after its end."""
     times = [(frame.realtime, pattern.read(frame.image)[0]) for frame in frames]
     for this, following in zip(shown, shown[1:]):
         recorded = [time for time, n in times if n == this.n]
         assert recorded, f"picture {this.n} was not recorded"
-        assert this.paint_realtime / 1e9 <= recorded[0] <= this.shown_realtime / 1e9 + 1.0, f"picture {this.n} came late"
+        assert this.paint_realtime <= recorded[0] * 1e9 <= following.paint_realtime, f"picture {this.n} came late"
         assert recorded[-1] <= following.shown_realtime / 1e9 + 0.3, f"picture {this.n} was recorded after it had gone"
 
 

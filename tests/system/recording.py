@@ -42,8 +42,8 @@ class Recording:
         return sum(map(int, self._machine.run(
             "for unit in capd uploadd brokerd; do systemctl show -P NRestarts streamsight-$unit; done", check=True).output.split()))
 
-    def until(self, what, condition, timeout=120):
-        """Waits until condition(the segments that there are) is true; returns them."""
+    def until(self, what, condition, timeout=120, pause=0.5):
+        """Waits until condition(the segments that there are) is true; returns them. Each time a segment ends, then come so many seconds."""
         end = time.monotonic() + timeout
         while True:
             self._machine.run("streamsight flush", check=True)
@@ -55,7 +55,7 @@ class Recording:
             if time.monotonic() > end:
                 raise TimedOut(f"not within {timeout} s: {what}; gaps {gaps(segments)}, outputs {outputs(segments)}, shown "
                                f"{[[entry[0] for entry in shown(segments, i)] for i in (0, 1)]}\n{self._machine.journal()}")
-            time.sleep(0.5)
+            time.sleep(pause)
 
     def until_shows(self, n, *displays, size=(1024, 768)):
         """Waits until these displays' last picture is the painter's picture n."""
@@ -66,12 +66,12 @@ class Recording:
         return self.until(f"a gap {reason} of display {display}", lambda segments: any(
             gap.reason == reason and gap.output in (display, ALL) for gap in gaps(segments)))
 
-    def until_like_the_screen(self):
-        """Waits until the first display's last picture is what QEMU says is on the screen; returns that."""
+    def until_like_the_screen(self, expected):
+        """Waits until the first display's last picture is what QEMU says is on the screen, and that is as expected; returns it."""
         def like(segments):
             found = [picture.image for picture in pictures(segments) if picture.output == 0]
             self._screen = self._machine.vm.screendump()
-            return (found and found[-1].shape == self._screen.shape
+            return (found and expected(self._screen) and found[-1].shape == self._screen.shape
                     and numpy.abs(found[-1][CLOCK:].astype(int) - self._screen[CLOCK:]).mean() <= MEAN)
         self.until("the picture is the screen's", like)
         return self._screen

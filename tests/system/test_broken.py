@@ -11,7 +11,7 @@ PROGRAM = "/usr/lib/streamsight/broken-capd"
 
 # As in test_recording.py
 CHECKS = {
-    "flips": ((judge_exact, judge_fresh), range(20, 26), 0.7, ()),
+    "flips": ((judge_exact, judge_fresh), range(20, 26), 1.5, ()),
     "front": ((judge_present,), (3, 4), 1, ("--front",)),
 }
 

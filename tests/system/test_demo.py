@@ -133,7 +133,7 @@ def test_a_moving_screen_comes_back(place):
     other.mkdir()
     lock = os.open(other, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)  # as one that runs
-    demo = Demo(place, "--seconds=4")
+    demo = Demo(place, "--seconds=10")
     status, output = demo.end()
     os.close(lock)
     assert status == 0, demo.said

@@ -11,6 +11,7 @@ from vm.painter import Painter
 from .checks import judge_exact, judge_fresh, judge_present, painted, record
 from .machine import bucket_keys
 from .pictures import pictures
+from .recording import Recording
 
 pytestmark = pytest.mark.vm
 
@@ -20,7 +21,7 @@ def test_decoded_frames_are_what_was_painted(machine, viewer, tmp_path):
 
 
 def test_a_picture_is_not_stale(machine, viewer, tmp_path):
-    judge_fresh(*painted(machine, viewer, tmp_path, range(20, 26), 0.7))
+    judge_fresh(*painted(machine, viewer, tmp_path, range(20, 26), 1.5))
 
 
 def test_front_buffer_drawing_is_recorded(machine, viewer, tmp_path):
@@ -30,12 +31,16 @@ def test_front_buffer_drawing_is_recorded(machine, viewer, tmp_path):
 
 def test_both_decoders_agree_on_a_scrolling_terminal(machine, viewer, build, tmp_path):
     """A real compositor, and a picture that moves: streamsight-export against the decoder written from the document."""
+    def inspect(segments):
+        return subprocess.run([build / "cli" / "streamsight-inspect", *segments], stdout=subprocess.PIPE, text=True).stdout
+
     machine.run("systemctl start weston-desk desk-terminal", timeout=120, check=True)
     try:
-        recording = record(machine, viewer, lambda: machine.run("sleep 6"))
+        with Recording(machine, viewer, tmp_path) as recording:
+            recording.until("something has moved", lambda segments: "MOVE" in inspect(segments), pause=6)
     finally:
         machine.run("systemctl stop desk-terminal weston-desk", check=True)
-    segments = viewer.download(recording, tmp_path)
+    segments = viewer.download(recording.id, tmp_path)
     frames = pictures(segments)
     assert len(frames) >= 3
     raw = subprocess.run([build / "cli" / "streamsight-export", "--raw", *segments], check=True, stdout=subprocess.PIPE).stdout
@@ -44,8 +49,6 @@ def test_both_decoders_agree_on_a_scrolling_terminal(machine, viewer, build, tmp
     assert len(exported) == len(frames)
     for frame, other in zip(frames, exported):
         assert numpy.array_equal(frame.image, other[:, :, 2::-1])
-    inspected = subprocess.run([build / "cli" / "streamsight-inspect", *segments], stdout=subprocess.PIPE, text=True)
-    assert "MOVE" in inspected.stdout, "nothing was found to have moved"
 
 
 def test_an_unchanged_screen_costs_no_frames(machine, viewer, tmp_path):

@@ -49,10 +49,20 @@ def test_an_unpinned_bucket_gets_nothing(enrolled_machine, stack, pin):
     assert "pinned" in enrolled_machine.journal()
 
 
+def flush(machine, viewer, recording):
+    """Ends the recording's first segment, and waits until the bucket has it."""
+    def is_complete(_):
+        known = any(made["id"] == recording for made in viewer.recordings())  # it is announced with its first segment
+        return known and {segment["state"] for segment in viewer.segments(recording)} == {"complete"}
+    machine.run("sleep 1; streamsight flush", check=True)
+    machine.wait("the first segment has arrived", is_complete)
+
+
 def test_without_a_network_nothing_is_lost(enrolled_machine, viewer, tmp_path):
     with Painter(enrolled_machine.vm, n=11) as painter:
         enrolled_machine.run("streamsight start", check=True)
         recording = enrolled_machine.wait("it records", lambda s: s["State"] == "recording" and s["Outputs"])["Recording"]
+        flush(enrolled_machine, viewer, recording)
         enrolled_machine.vm.set_network(False)
         painter.show(12)
         enrolled_machine.run("sleep 1; streamsight flush", check=True)
@@ -74,8 +84,7 @@ def test_a_killed_uploadd_leaves_what_had_arrived(enrolled_machine, viewer, unit
     with Painter(machine.vm, n=16) as painter:
         machine.run("streamsight start", check=True)
         first = machine.wait("it records", lambda s: s["State"] == "recording" and s["Outputs"])["Recording"]
-        machine.run("sleep 1; streamsight flush", check=True)
-        machine.wait("the first segment has arrived", lambda s: s["LastUpload"] and s["SpoolSegments"] == 0)
+        flush(machine, viewer, first)
         machine.run(f"systemctl kill -s KILL {units}", check=True)
         painter.show(17)
         second = machine.wait("it records again", lambda s: s["State"] == "recording" and s["Recording"] != first
