@@ -363,6 +363,8 @@ static int on_outputs(WireConnection *connection _unused_, const void *message, 
                                               dark_gap(&outputs, UINT64_C(1) << capture->ids[id].capd_id), 0,
                                               0);
                 }
+                if (!listed[id])
+                        recording_forget(capture->uploadd, id);
                 capture->ids[id].listed = listed[id];
         }
 

@@ -396,6 +396,11 @@ void recording_gap_since(Uploadd *uploadd, uint32_t output, enum segment_gap rea
         gap_from(uploadd, (SegmentGap){ .output = output, .reason = reason }, boottime);
 }
 
+void recording_forget(Uploadd *uploadd, uint32_t output) {
+        if (uploadd->recording)
+                encoder_forget(uploadd->recording->encoder, output);
+}
+
 typedef struct Drawing {
         Encoder *encoder;
         uint32_t output;
@@ -417,6 +422,10 @@ static int draw_open(Recording *recording, uint32_t output, const struct wire_fr
         if (r < 0)
                 return r;
         r = encoder_prepare(recording->encoder, output, frame->width, frame->height);
+        if (r == -ENOBUFS)
+                return frame_problem(problem, r,
+                                     "there is no room for its %u × %u pixels beside the other displays",
+                                     frame->width, frame->height);
         if (r < 0)
                 return frame_problem(problem, r, "the picture cannot be kept: %s", strerror(-r));
         r = frame_read(recording->reader, draw_picture, &drawing, problem);

@@ -62,3 +62,7 @@ void recording_gap(Uploadd *uploadd, uint32_t output, enum segment_gap reason, u
 /* The same from an earlier moment on, in µs of CLOCK_BOOTTIME, as far as the segment is not written yet:
  * when it was not known that there would be none. */
 void recording_gap_since(Uploadd *uploadd, uint32_t output, enum segment_gap reason, uint64_t boottime);
+
+/* The output is gone, and with it what was kept of its pictures. Should it come back, it begins with a
+ * keyframe. */
+void recording_forget(Uploadd *uploadd, uint32_t output);

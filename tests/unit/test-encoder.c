@@ -272,6 +272,24 @@ static void test_new_size_is_a_keyframe(void **state) {
         screen_done(&screen);
 }
 
+static void test_pictures_have_their_room(void **state) {
+        Encoder *encoder;
+        (void) state;
+
+        assert_return_code(encoder_new(&encoder, 85), 0);
+        for (uint32_t output = 0; output < 3; output++)
+                assert_return_code(encoder_prepare(encoder, output, 7680, 4320), 0);
+        assert_int_equal(encoder_prepare(encoder, 3, 1920, 1080), -ENOBUFS);
+        /* The same is no more; what is gone, or was smaller, leaves its room. */
+        assert_return_code(encoder_prepare(encoder, 1, 7680, 4320), 0);
+        encoder_forget(encoder, 1);
+        assert_return_code(encoder_prepare(encoder, 3, 1920, 1080), 0);
+        assert_int_equal(encoder_prepare(encoder, 1, 7680, 4320), -ENOBUFS);
+        assert_int_equal(encoder_prepare(encoder, 3, 8192, 8192), -ENOBUFS);
+        assert_return_code(encoder_prepare(encoder, 1, 7680, 4320), 0);
+        encoder_free(encoder);
+}
+
 static void test_a_part_of_the_output(void **state) {
         uint32_t pixels[4] = { 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff };
         const PicturePlane plane = {
@@ -366,6 +384,7 @@ int main(void) {
                 cmocka_unit_test(test_unused_byte_is_no_change),
                 cmocka_unit_test(test_other_order_of_colours),
                 cmocka_unit_test(test_new_size_is_a_keyframe),
+                cmocka_unit_test(test_pictures_have_their_room),
                 cmocka_unit_test(test_a_part_of_the_output),
                 cmocka_unit_test(test_after_a_film),
         };

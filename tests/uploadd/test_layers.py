@@ -516,6 +516,32 @@ def test_a_clock_that_is_set(slept):
     assert 0 < second.end_realtime - second.start_realtime < 10e6
 
 
+def test_displays_larger_than_there_is_room_for(uploadd, listener, fault_server):
+    """All but one are recorded, and that one too when another goes."""
+    outputs = [output(i, 7680, 4320, b"DP-%d" % i) for i in range(4)]
+    capd = Capd(uploadd.frame_socket, outputs)
+    broker = Broker(listener)
+    try:
+        capd.pictures = {o.id: picture() for o in outputs}
+        capd.change = lambda message: (setattr(message, "width", 7680), setattr(message, "height", 4320))
+        recording = broker.record(interval=0.5)
+        stats = broker.stats(lambda s: s.text, timeout=60)
+        assert stats.text == b"DP-3: there is no room for its 7680 \xc3\x97 4320 pixels beside the other displays"
+        capd.outputs = [outputs[0], outputs[1], outputs[3]]
+        capd.tell_outputs()
+        broker.stats(lambda s: s.n_outputs == 3 and not s.text, timeout=60)
+        capd.outputs = outputs
+        capd.tell_outputs()
+        broker.stats(lambda s: s.text.startswith(b"DP-2: there is no room"), timeout=60)
+        segment = recorded(broker, fault_server, recording)
+    finally:
+        broker.connection.close()
+        capd.close()
+    found = [(kind, struct.unpack_from("<I", payload)[0]) for _, kind, payload in pictures.chunks(segment) if kind in ("FRAM", "GAP_")]
+    assert [n for kind, n in found if kind == "GAP_"] == [3, 2, 2]
+    assert {n for kind, n in found if kind == "FRAM"} == {0, 1, 2, 3}
+
+
 def test_more_displays_than_can_be_recorded(capd, broker):
     capd.left_out = 2
     broker.record()

@@ -11,6 +11,10 @@
 #include "tile-dictionary.h"
 #include "tile-jpeg.h"
 
+/* Bytes of all outputs' pictures, which are two of each: of three with 7680 × 4320. The service has room for
+ * 1 GiB (MemoryMax= of its unit). */
+#define PICTURES_MAX (UINT64_C(768) << 20)
+
 #define COARSE_DIVISOR 3U  /* of the quality */
 #define UNKNOWN_MAX    8U  /* tiles among those changed; with fewer, nothing can only have moved */
 #define MANY_MIN       64U /* tiles of a frame that may be a film's, or a window's; … */
@@ -144,15 +148,25 @@ static int output_init(EncoderOutput *o, uint32_t width, uint32_t height) {
         return o->changed && o->left && o->staging ? 0 : -ENOMEM;
 }
 
+static bool has_room(const Encoder *encoder, uint32_t width, uint32_t height) {
+        uint64_t size = picture_size(width, height);
+
+        for (uint32_t i = 0; i < SEGMENT_OUTPUT_MAX; i++)
+                size += picture_size(encoder->outputs[i].now.width, encoder->outputs[i].now.height);
+        return 2 * size <= PICTURES_MAX;
+}
+
 int encoder_prepare(Encoder *encoder, uint32_t output, uint32_t width, uint32_t height) {
         int r;
 
-        if (output >= SEGMENT_OUTPUT_MAX)
+        if (output >= SEGMENT_OUTPUT_MAX || !segment_size_ok(width, height))
                 return -EINVAL;
         EncoderOutput *o = &encoder->outputs[output];
         if (o->now.pixels && o->now.width == width && o->now.height == height)
                 return 0;
         encoder_forget(encoder, output);
+        if (!has_room(encoder, width, height))
+                return -ENOBUFS;
         r = output_init(o, width, height);
         if (r >= 0)
                 r = grow_runs(encoder, o->now.tiles_across * o->now.tiles_down);

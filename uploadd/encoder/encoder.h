@@ -24,7 +24,7 @@ SegmentTables encoder_coarse_tables(const Encoder *encoder);
 void encoder_set_coarse(Encoder *encoder, bool coarse);
 
 /* Memory for an output's pictures of a size. Another size than before forgets the picture before. -EINVAL:
- * output or size out of bounds; -ENOMEM. */
+ * output or size out of bounds; -ENOBUFS: no room beside the other outputs' pictures; -ENOMEM. */
 int encoder_prepare(Encoder *encoder, uint32_t output, uint32_t width, uint32_t height);
 
 /* Copies what is to be seen, which must fit the size that was prepared. Returns whether any of it has

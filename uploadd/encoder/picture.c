@@ -10,12 +10,17 @@
 
 #define HUGE_PAGE (2UL << 20)
 
+uint64_t picture_size(uint32_t width, uint32_t height) {
+        return (uint64_t) segment_tiles_across(width) * SEGMENT_TILE_WIDTH * segment_tiles_down(height) *
+               SEGMENT_TILE_HEIGHT * sizeof(uint32_t);
+}
+
 int picture_init(Picture *picture, uint32_t width, uint32_t height) {
         if (!segment_size_ok(width, height))
                 return -EINVAL;
         uint32_t across = segment_tiles_across(width), down = segment_tiles_down(height);
         size_t stride = (size_t) across * SEGMENT_TILE_WIDTH;
-        size_t size = stride * down * SEGMENT_TILE_HEIGHT * sizeof(uint32_t);
+        size_t size = picture_size(width, height);
         /* Rows are further apart than a page, so that a walk down a column needs one entry of the TLB each.
          */
         bool huge = size >= HUGE_PAGE;

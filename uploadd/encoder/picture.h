@@ -16,6 +16,9 @@ typedef struct Picture {
         RowHash *hashes;  /* of each tile's part of a row, by rows; set by picture_update() */
 } Picture;
 
+/* Bytes of the pixels of a picture, which are whole tiles. */
+uint64_t picture_size(uint32_t width, uint32_t height);
+
 /* A black picture. -EINVAL: out of the segment's bounds; -ENOMEM. */
 int picture_init(Picture *picture, uint32_t width, uint32_t height);
 void picture_done(Picture *picture);
