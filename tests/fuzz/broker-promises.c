@@ -21,6 +21,8 @@
 typedef struct Segment {
         struct wire_broker_segment_ready ready;
         bool before;    /* or until now, and brokerd goes on with it until the loop has come to rest */
+        bool fresh;     /* since it came to rest */
+        bool unsure;    /* brokerd has read it before the device left, and forgotten it, or after */
         char *url;      /* that the control plane gave for it, NULL: none */
         bool confirmed; /* the control plane has said that it is complete */
 } Segment;
@@ -249,14 +251,13 @@ static bool is_token(const HttpResult *result) {
 }
 
 /* brokerd forgets what was announced, and goes on with it until the loop has come to rest. */
-static void segments_over(void) {
-        for (size_t i = 0; i < model.n_segments; i++)
-                model.segments[i].before = true;
-}
-
 static void leave(void) {
         model.enrolled = model.known = model.started = model.stopped = false;
-        segments_over();
+        for (size_t i = 0; i < model.n_segments; i++)
+                if (model.segments[i].fresh)
+                        model.segments[i].unsure = true;
+                else
+                        model.segments[i].before = true;
 }
 
 void promise_answered(const PlaneRequest *asked, const HttpResult *result) {
@@ -284,7 +285,8 @@ void promise_answered(const PlaneRequest *asked, const HttpResult *result) {
 /* ------------------------------------------------------------------ uploadd */
 
 static void hung_up(void) {
-        segments_over();
+        for (size_t i = 0; i < model.n_segments; i++)
+                model.segments[i].before = true;
         model.recording = false;
 }
 
@@ -298,12 +300,15 @@ void promise_connected(unsigned channel) {
 static void announced(const struct wire_broker_segment_ready *ready) {
         Segment *segment = segment_find(ready->recording, ready->sequence);
 
-        if (segment && memcmp(&segment->ready, ready, sizeof(*ready)) == 0)
+        if (segment && memcmp(&segment->ready, ready, sizeof(*ready)) == 0) {
+                segment->fresh = true;
+                segment->unsure = false;
                 return;
+        }
         if (segment)
                 segment->before = true;
         model.segments = grow(model.segments, model.n_segments, sizeof(Segment));
-        model.segments[model.n_segments++] = (Segment){ .ready = *ready };
+        model.segments[model.n_segments++] = (Segment){ .ready = *ready, .fresh = true };
 }
 
 void promise_said(unsigned channel, const void *bytes, size_t size) {
@@ -473,6 +478,22 @@ static void check_properties(const Broker *broker) {
                         promise_broken("a property that the bus does not take");
 }
 
+static void segments_rest(void) {
+        size_t n = 0;
+
+        for (size_t i = model.n_segments; i > 0; i--) {
+                Segment *segment = &model.segments[i - 1];
+                if (segment->before) {
+                        segment_forget(segment);
+                        continue;
+                }
+                segment->fresh = false;
+                n += !segment->unsure;
+        }
+        if (n > SEGMENTS_MAX)
+                promise_broken("more segments than there is room for");
+}
+
 void promise_rests(const Broker *broker, bool locked) {
         if (sd_event_get_state(broker->event) == SD_EVENT_FINISHED)
                 promise_broken("brokerd has ended for what others say");
@@ -486,9 +507,8 @@ void promise_rests(const Broker *broker, bool locked) {
             now() > model.asked + model.retry_after + POLICY_PATIENCE)
                 promise_broken("the policy is asked for no more");
         check_properties(broker);
-        for (size_t i = model.n_segments; i > 0; i--)
-                if (model.segments[i - 1].before)
-                        segment_forget(&model.segments[i - 1]);
-        if (model.n_segments > SEGMENTS_MAX)
-                promise_broken("more segments than there is room for");
+        /* Also without having told the control plane, which it could not. */
+        if (model.enrolled && !identity_enrolled(&broker->identity))
+                leave();
+        segments_rest();
 }
