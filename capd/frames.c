@@ -99,6 +99,9 @@ static int on_next(WireConnection *connection, const void *message, int *fds _un
         }
         if (r != WIRE_REASON_NONE) {
                 none.reason = (uint32_t) r;
+                /* When something flips is told no oftener than how it looks: it says when somebody types. */
+                if (r == WIRE_REASON_NO_FLIP)
+                        grant_served(&capd->grant, next->output, now);
                 if (r == WIRE_REASON_TOO_SOON && none.not_before == 0)
                         none.not_before = grant_later(&capd->grant, now);
                 if (r == WIRE_REASON_UNDECODABLE) {

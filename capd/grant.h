@@ -37,7 +37,7 @@ enum wire_reason grant_check(const Grant *grant, uint32_t output, uint64_t now, 
 /* When to ask again for what the grant allows, but could not be had at now. */
 uint64_t grant_later(const Grant *grant, uint64_t now);
 
-/* A frame of output, which grant_check() allowed, has left. */
+/* A frame of output, which grant_check() allowed, has left, or word that nothing has flipped. */
 void grant_served(Grant *grant, uint32_t output, uint64_t now);
 
 /* That frame is taken back: another one of output may leave at once. */

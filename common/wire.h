@@ -214,7 +214,7 @@ enum wire_reason {
         WIRE_REASON_UNDECODABLE =
                         6,       /* a format, modifier or memory that cannot be read: see format, modifier */
         WIRE_REASON_NO_FLIP = 7, /* nothing has flipped or moved since NEXT's last_identity, which says
-                                  * nothing of the pixels
+                                  * nothing of the pixels; the least interval begins anew, as with a frame
                                   */
         _WIRE_REASON_MAX,
 };

@@ -80,6 +80,33 @@ static uint32_t ask_whole(int fd, const Answer *frame) {
         return answer.confirmed.whole;
 }
 
+static const struct wire_frame_none *ask_flips(int fd, uint64_t last_identity, Answer *answer) {
+        const struct wire_frame_next next = { WIRE_FRAME_NEXT, 0, last_identity };
+
+        assert_true(ask(fd, &next, sizeof(next), answer));
+        assert_int_equal(answer->type, WIRE_FRAME_NONE);
+        return &answer->none;
+}
+
+/* Else who asks all the time would know when somebody types. */
+static void test_flips_are_told_of_no_oftener_than_frames(void **state _unused_) {
+        _cleanup_close_ int client = client_new();
+        const struct wire_frame_none *none;
+        Answer answer = {};
+
+        capd.grant.min_interval = UINT64_C(3600000000000);
+        assert_true(ask_frame(client, 0, &answer));
+        assert_int_equal(answer.type, WIRE_FRAME_FRAME);
+        uint64_t identity = answer.frame.identity;
+        assert_int_equal(ask_flips(client, identity, &answer)->reason, WIRE_REASON_TOO_SOON);
+        capd.grant.served = 0;
+        assert_int_equal(ask_flips(client, identity, &answer)->reason, WIRE_REASON_NO_FLIP);
+        none = ask_flips(client, identity, &answer);
+        assert_int_equal(none->reason, WIRE_REASON_TOO_SOON);
+        assert_true(none->not_before > capd_now() + UINT64_C(3000000000000));
+        assert_int_equal(ask_flips(client, 0, &answer)->reason, WIRE_REASON_TOO_SOON);
+}
+
 /* A copy that a flip has torn is made again, but not for ever. */
 static void test_copies_on_a_screen_that_flips(void **state _unused_) {
         _cleanup_close_ int client = client_new();
@@ -196,9 +223,12 @@ static void test_what_capd_cannot_go_on_with(void **state _unused_) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fake_setup, fake_teardown)
         const struct CMUnitTest tests[] = {
-                TEST(test_copies_on_a_screen_that_flips),   TEST(test_nothing_is_copied_that_is_not_shown),
-                TEST(test_a_screen_that_never_holds_still), TEST(test_one_bad_card),
+                TEST(test_copies_on_a_screen_that_flips),
+                TEST(test_nothing_is_copied_that_is_not_shown),
+                TEST(test_a_screen_that_never_holds_still),
+                TEST(test_one_bad_card),
                 TEST(test_what_capd_cannot_go_on_with),
+                TEST(test_flips_are_told_of_no_oftener_than_frames),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
