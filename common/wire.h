@@ -325,6 +325,7 @@ struct wire_broker_segment {
         uint8_t recording[16];
 };
 
+/* Said once on a connection. The same again is no news, anything else of that segment ends it. */
 struct wire_broker_segment_ready {
         uint32_t type;
         uint32_t sequence; /* from 0 within the recording, without holes */
